@@ -1,0 +1,37 @@
+"""Keeping secrets out of everything that is kept or shown: diffs, events, errors, URLs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+MASK = "***"
+LONGEST_VALUE = 512
+"""Characters of one value that go into a diff; the rest is cut."""
+
+
+def mask_url(url: str) -> str:
+    """The URL without user name, password, query and fragment."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    netloc = f"{host}:{parts.port}" if parts.port else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+
+def is_secret(manifest: dict[str, Any]) -> bool:
+    """True for what may hold a credential in clear: Secrets of the core group."""
+    return manifest.get("kind") == "Secret" and manifest.get("apiVersion") == "v1"
+
+
+def digest(key: bytes, value: bytes) -> str:
+    """A digest of a value that cannot be guessed at without the installation's key."""
+    return hmac.new(key, value, hashlib.sha256).hexdigest()
+
+
+def masked_value(value: Any) -> Any:
+    """A value short enough for an event; long texts are cut and say so."""
+    if isinstance(value, str) and len(value) > LONGEST_VALUE:
+        return f"{value[:LONGEST_VALUE]}… ({len(value)} characters)"
+    return value
