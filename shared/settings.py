@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from shared.errors import PermanentError
 
@@ -37,11 +37,16 @@ class Settings(BaseModel):
     ] = Path(platformdirs.user_data_dir("fleetbeat"))
     redis_url: Annotated[
         str | None,
-        Field(description="Redis to use (`redis://`, `rediss://`, `unix://`). Unset: the embedded one of the data folder."),
+        Field(
+            description="Redis to use (`redis://`, `rediss://`, `unix://`). Unset: the embedded one of the data folder."
+        ),
     ] = None
     actor: Annotated[str, Field(description="Who is named in the audit trail for what is done from this process.")] = ""
     workers: Annotated[
-        int, Field(ge=1, le=256, description="Worker processes that `fleetbeat up` starts. Default: one per core, at most 4.")
+        int,
+        Field(
+            ge=1, le=256, description="Worker processes that `fleetbeat up` starts. Default: one per core, at most 4."
+        ),
     ] = min(4, os.cpu_count() or 1)
     threads: Annotated[int, Field(ge=1, le=256, description="Threads (syncs at a time) in each worker process.")] = 8
     cluster_concurrency: Annotated[
@@ -64,9 +69,9 @@ class Settings(BaseModel):
     ] = 5.0
     max_blob_bytes: Annotated[int, Field(gt=0, description="Largest file read from Git, in bytes.")] = 10 * 1024 * 1024
     max_tree_files: Annotated[int, Field(gt=0, description="Most files read from Git for one path.")] = 10_000
-    max_tree_bytes: Annotated[
-        int, Field(gt=0, description="Most bytes read from Git for one path.")
-    ] = 100 * 1024 * 1024
+    max_tree_bytes: Annotated[int, Field(gt=0, description="Most bytes read from Git for one path.")] = (
+        100 * 1024 * 1024
+    )
     max_yaml_nodes: Annotated[
         int, Field(gt=0, description="Most YAML nodes in one file, aliases counted as often as they are used.")
     ] = 1_000_000
