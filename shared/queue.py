@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from celery import Celery
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from shared.settings import Settings
 
@@ -17,7 +17,8 @@ SCHEDULER = "scheduler.beat:DueSetScheduler"
 
 def queue(name: str) -> Queue:
     """A queue with its own exchange and routing key; without them Celery binds it to those of the default queue."""
-    return Queue(name, Exchange(name, type="direct"), routing_key=name)
+    exchange = Exchange(name, type="direct")  # type: ignore[no-untyped-call]
+    return Queue(name, exchange, routing_key=name)  # type: ignore[no-untyped-call]
 
 
 def build(settings: Settings) -> Celery:

@@ -67,8 +67,8 @@ def publish(store: Store, fleet: Fleet, actor: str) -> Published:
     pipe.set(keys.snapshot(fleet.digest), fleet.to_json(), ex=SNAPSHOT_SECONDS)
     pipe.delete(keys.QUEUES, keys.INTERVALS, keys.FLEET_PROBLEMS)
     if queues:
-        pipe.hset(keys.QUEUES, mapping=cast("dict[str | bytes, bytes | float | int | str]", queues))
-        pipe.hset(keys.INTERVALS, mapping=cast("dict[str | bytes, bytes | float | int | str]", intervals))
+        pipe.hset(keys.QUEUES, mapping={**queues})
+        pipe.hset(keys.INTERVALS, mapping={**intervals})
     pipe.set(keys.FLEET, fleet.digest)
     for name in removed:
         pipe.zrem(keys.DUE, f"sync/{name}")

@@ -57,7 +57,7 @@ class Store:
 
     def time(self) -> float:
         """Redis' own clock, the one all decisions between processes use."""
-        seconds, micros = cast("tuple[int, int]", self.redis.time())
+        seconds, micros = self.redis.time()
         return seconds + micros / 1e6
 
     def installation_key(self, fresh: bytes) -> bytes:
