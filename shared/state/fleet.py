@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import orjson
 
@@ -67,8 +67,8 @@ def publish(store: Store, fleet: Fleet, actor: str) -> Published:
     pipe.set(keys.snapshot(fleet.digest), fleet.to_json(), ex=SNAPSHOT_SECONDS)
     pipe.delete(keys.QUEUES, keys.INTERVALS, keys.FLEET_PROBLEMS)
     if queues:
-        pipe.hset(keys.QUEUES, mapping={**queues})
-        pipe.hset(keys.INTERVALS, mapping={**intervals})
+        pipe.hset(keys.QUEUES, mapping=dict[Any, Any](queues))
+        pipe.hset(keys.INTERVALS, mapping=dict[Any, Any](intervals))
     pipe.set(keys.FLEET, fleet.digest)
     for name in removed:
         pipe.zrem(keys.DUE, f"sync/{name}")

@@ -1,0 +1,68 @@
+"""What differs between two states of an object, field by field, fit to be kept: values of Secrets are masked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from shared import redaction
+
+MOST_FIELDS = 50
+_IGNORED = frozenset(
+    {"managedFields", "resourceVersion", "generation", "uid", "creationTimestamp", "selfLink", "deletionTimestamp"}
+)
+_ABSENT = object()
+
+
+def fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Changed fields as {path, from, to}; `from` or `to` is absent where there was or is none. At most 50, then a count."""
+    secret = redaction.is_secret(dict(after)) or redaction.is_secret(dict(before))
+    rows: list[dict[str, Any]] = []
+    _walk("", _visible(before), _visible(after), rows)
+    if secret:
+        rows = [_masked(row) for row in rows]
+    if len(rows) > MOST_FIELDS:
+        rows = [*rows[:MOST_FIELDS], {"path": f"… and {len(rows) - MOST_FIELDS} more fields"}]
+    return rows
+
+
+def _visible(body: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {name: value for name, value in body.items() if name != "status"}
+    shown["metadata"] = {name: value for name, value in (body.get("metadata") or {}).items() if name not in _IGNORED}
+    return shown
+
+
+def _walk(path: str, before: Any, after: Any, rows: list[dict[str, Any]]) -> None:
+    if before == after:
+        return
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in sorted({*before, *after}):
+            _walk(f"{path}.{name}" if path else name, before.get(name, _ABSENT), after.get(name, _ABSENT), rows)
+    elif isinstance(before, list) and isinstance(after, list):
+        old, new = _keyed(before), _keyed(after)
+        for name in list(dict.fromkeys([*old, *new])):
+            _walk(f"{path}[{name}]", old.get(name, _ABSENT), new.get(name, _ABSENT), rows)
+    else:
+        row: dict[str, Any] = {"path": path}
+        if before is not _ABSENT:
+            row["from"] = redaction.masked_value(before)
+        if after is not _ABSENT:
+            row["to"] = redaction.masked_value(after)
+        rows.append(row)
+
+
+def _keyed(items: list[Any]) -> dict[str, Any]:
+    names = [str(item["name"]) if isinstance(item, dict) and "name" in item else str(n) for n, item in enumerate(items)]
+    return dict(zip(names if len(set(names)) == len(names) else map(str, range(len(items))), items, strict=False))
+
+
+def _masked(row: dict[str, Any]) -> dict[str, Any]:
+    path = row["path"]
+    if not path.startswith(("data", "stringData", "metadata.annotations")):
+        return row
+    masked = {"path": path}
+    if "from" in row:
+        masked["from"] = redaction.MASK + (" (before)" if "to" in row else "")
+    if "to" in row:
+        masked["to"] = redaction.MASK + (" (after)" if "from" in row else "")
+    return masked
