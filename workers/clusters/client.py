@@ -77,15 +77,22 @@ class ClusterClient:
 
     async def list_metadata(self, resource: Resource, selector: str, namespace: str | None = None) -> list[Body]:
         """Metadata of every object that the selector picks, consistent, page by page."""
+        return await self._list(resource, selector, namespace, {"Accept": METADATA_LIST})
+
+    async def list_full(self, resource: Resource, selector: str, namespace: str | None = None) -> list[Body]:
+        """Every object that the selector picks, whole; kind and apiVersion are filled in, which a list leaves out."""
+        items = await self._list(resource, selector, namespace, {})
+        version = f"{resource.group}/{resource.version}" if resource.group else resource.version
+        return [{**item, "kind": resource.kind, "apiVersion": version} for item in items]
+
+    async def _list(
+        self, resource: Resource, selector: str, namespace: str | None, headers: Mapping[str, str]
+    ) -> list[Body]:
         items: list[Body] = []
         query = {"labelSelector": selector, "limit": str(PAGE)}
         while True:
             _, body, _ = await self._send(
-                "GET",
-                resource.collection(namespace),
-                f"list of {resource.plural}",
-                query=query,
-                headers={"Accept": METADATA_LIST},
+                "GET", resource.collection(namespace), f"list of {resource.plural}", query=query, headers=headers
             )
             page = orjson.loads(body)
             items += page.get("items") or []

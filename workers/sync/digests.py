@@ -25,13 +25,12 @@ def fingerprint(meta: Mapping[str, Any]) -> str:
     managedFields that are not for the subresource `status` move with every write that changes something.
     """
     entries = [entry for entry in meta.get("managedFields") or [] if entry.get("subresource") != "status"]
-    notes = {name: value for name, value in (meta.get("annotations") or {}).items()}
     seen = (
         meta.get("uid"),
         meta.get("generation"),
         meta.get("deletionTimestamp"),
         meta.get("labels"),
-        notes,
+        meta.get("annotations"),
         meta.get("finalizers"),
         meta.get("ownerReferences"),
         entries,
