@@ -31,6 +31,7 @@ class Document(Model):
     """Base of the kinds; `name` is a shortcut for `metadata.name`."""
 
     api_version: Annotated[Literal["fleetbeat/v1"], Field(description="Always `fleetbeat/v1`.")] = "fleetbeat/v1"
+    kind: Annotated[str, Field(description="What the document describes.")]
     metadata: Annotated[Metadata, Field(description="The document's name, labels and annotations.")]
 
     @property

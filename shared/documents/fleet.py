@@ -17,6 +17,7 @@ import orjson
 from pydantic import ValidationError
 
 from shared.documents.cluster import Cluster
+from shared.documents.document import Document
 from shared.documents.git_repository import GitRepository
 from shared.documents.kinds import KINDS, AnyDocument
 from shared.documents.problems import InvalidFleetError, Problem
@@ -164,7 +165,7 @@ def _from_content(content: list[dict[str, Any]], warnings: tuple[str, ...]) -> F
     )
 
 
-def _plain(document: AnyDocument) -> dict[str, Any]:
+def _plain(document: Document) -> dict[str, Any]:
     return document.model_dump(mode="json", by_alias=True, exclude_none=True)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import stat
 from collections.abc import Iterator
 from difflib import SequenceMatcher
@@ -14,7 +16,7 @@ from pydantic import ValidationError
 from shared.documents import references
 from shared.documents.cluster import Cluster
 from shared.documents.document import API_VERSION
-from shared.documents.explain import explain
+from shared.documents.explain import MOST, explain
 from shared.documents.fleet import Fleet
 from shared.documents.git_repository import GitRepository
 from shared.documents.kinds import KINDS, REFUSED_KINDS, AnyDocument
@@ -24,6 +26,7 @@ from shared.documents.yaml_nodes import Node, YamlProblem, documents, said
 
 __all__ = ["MAX_FILE_BYTES", "MAX_NODES", "InvalidFleetError", "Problem", "load"]
 
+_ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\.")
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_NODES = 1_000_000
 """Most YAML values in one file, aliases counted as often as they are used."""
@@ -43,12 +46,13 @@ def load(folder: Path) -> Fleet:
             [Problem(str(folder), 0, "", "is not a folder; name the folder with the fleet's documents")]
         )
     problems: list[Problem] = []
+    unread: list[Problem] = []
     placed: list[Placed] = []
-    for path in _files(folder, problems):
+    for path in _files(folder, unread):
         file = path.relative_to(folder).as_posix()
-        read = (_document(root, file, path.parent.absolute(), problems) for root in _roots(path, file, problems))
+        read = (_document(root, file, path.parent.absolute(), problems) for root in _roots(path, file, unread))
         placed.extend(item for item in read if item is not None)
-    problems.extend(references.errors(placed))
+    problems += [*unread, *references.errors(placed, complete=not unread)]
     if not problems and not placed:
         problems.append(
             Problem(str(folder), 0, "", f"holds no document with apiVersion: {API_VERSION}; is it the right folder?")
@@ -81,8 +85,7 @@ def _roots(path: Path, file: str, problems: list[Problem]) -> Iterator[Node]:
         text = _text(path)
         if path.suffix == ".json" and text.strip():
             orjson.loads(text)
-            # JSON may be indented with tabs and YAML may not; strings of valid JSON hold none.
-            text = text.replace("\t", " ")
+            text = _as_yaml(text)
         yield from documents(text, MAX_NODES)
     except orjson.JSONDecodeError as error:
         problems.append(Problem(file, error.lineno, "", f"not JSON: {error.msg}"))
@@ -94,6 +97,12 @@ def _roots(path: Path, file: str, problems: list[Problem]) -> Iterator[Node]:
         )
     except OSError as error:
         problems.append(Problem(file, 0, "", f"cannot be read: {error.strerror or error}"))
+
+
+def _as_yaml(valid_json: str) -> str:
+    """YAML allows neither tabs for indentation nor a character beyond U+FFFF written as two escapes; lines stay as they are."""
+    joined = _ESCAPE.sub(lambda match: json.loads(f'"{match[0]}"') if len(match[0]) == 12 else match[0], valid_json)
+    return joined.replace("\t", " ")
 
 
 def _text(path: Path) -> str:
@@ -117,13 +126,16 @@ def _document(root: Node, file: str, folder: Path, problems: list[Problem]) -> P
         return None
     if not _is_ours(root):
         return None
-    problems += [Problem(file, line, field, message) for line, field, message in root.problems]
-    kind = _kind(root, file, problems)
-    if kind is None:
+    problems += [Problem(file, line, field, message) for line, field, message in root.problems[:MOST]]
+    right = _check_head(root, file, problems)
+    kind = _field(root, "kind")
+    if not isinstance(kind, str) or kind not in KINDS:
         return None
     data = root.plain()
     name = data["metadata"].get("name") if isinstance(data.get("metadata"), dict) else None
     placed = Placed(file, root, kind, name if isinstance(name, str) else None, None)
+    if not right:
+        return placed
     try:
         document = KINDS[kind].model_validate(data, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -137,17 +149,18 @@ def _document(root: Node, file: str, folder: Path, problems: list[Problem]) -> P
 def _is_ours(root: Node) -> bool:
     """Whether it is a fleet's document, right or wrong; anything else in the folder is nobody's business."""
     version, kind = _field(root, "apiVersion"), _field(root, "kind")
-    if any(isinstance(child.value, str) and child.value.startswith("fleetbeat/") for child in _children(root)):
+    misspelt = [key for key in _keys(root) if did_you_mean(key, ["apiVersion"]).startswith("did you mean")]
+    if any(str(_field(root, key)).startswith("fleetbeat/") for key in misspelt):
         return True
     if isinstance(kind, str) and kind in {*KINDS, *REFUSED_KINDS}:
         return True
     if isinstance(version, str):
-        return SequenceMatcher(None, version.lower(), API_VERSION).ratio() >= 0.8
+        return SequenceMatcher(None, version[:60].lower(), API_VERSION).ratio() >= 0.8
     return isinstance(kind, str) and did_you_mean(kind, [*KINDS, *REFUSED_KINDS]).startswith("did you mean")
 
 
-def _kind(root: Node, file: str, problems: list[Problem]) -> str | None:
-    """The kind when version and kind are right, else their problems."""
+def _check_head(root: Node, file: str, problems: list[Problem]) -> bool:
+    """Whether version and kind are right, so that the rest can be checked."""
     version, kind = _field(root, "apiVersion"), _field(root, "kind")
     before = len(problems)
     if version != API_VERSION:
@@ -162,11 +175,11 @@ def _kind(root: Node, file: str, problems: list[Problem]) -> str | None:
     elif kind not in KINDS:
         problems.append(Problem(file, line, "kind", f"{shown(kind)} is not a kind; {did_you_mean(kind, KINDS)}"))
     if len(problems) == before:
-        return str(kind)
-    for key in _keys(root) - {"apiVersion", "kind", "metadata", "spec"}:
+        return True
+    for key in sorted(_keys(root) - {"apiVersion", "kind", "metadata", "spec"})[:MOST]:
         hint = did_you_mean(key, ("apiVersion", "kind", "metadata", "spec"))
         problems.append(Problem(file, root.line_of((key,)), key, f"unknown field; {hint}"))
-    return None
+    return False
 
 
 def _field(root: Node, name: str) -> object:
@@ -175,10 +188,6 @@ def _field(root: Node, name: str) -> object:
 
 def _keys(root: Node) -> set[str]:
     return set(root.value) if isinstance(root.value, dict) else set()
-
-
-def _children(root: Node) -> list[Node]:
-    return list(root.value.values()) if isinstance(root.value, dict) else []
 
 
 def _with_absolute_paths(document: AnyDocument, folder: Path) -> AnyDocument:

@@ -54,10 +54,10 @@ def shown(value: object, limit: int = 60) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """` (did you mean "x"?)`, or the known names when none is near."""
+    """`did you mean x?`, or the known names when none is near."""
     names = sorted(known)
     lowered = {item.lower(): item for item in names}
-    near = get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    near = get_close_matches(name[:60].lower(), lowered, n=1, cutoff=0.6)
     if near:
         return f"did you mean {lowered[near[0]]}?"
     return f"known here: {', '.join(names)}" if names else "nothing is known here"

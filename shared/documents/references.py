@@ -36,14 +36,19 @@ class Placed:
         return Problem(self.file, self.root.line_of(loc), dotted(loc), message)
 
 
-def errors(documents: Sequence[Placed]) -> Iterator[Problem]:
-    """What makes the fleet unusable. Documents with problems of their own still count as there."""
+def errors(documents: Sequence[Placed], *, complete: bool) -> Iterator[Problem]:
+    """What makes the fleet unusable. Documents with problems of their own still count as there.
+
+    Args:
+        documents: All that could be read.
+        complete: False when a file could not be read whole: what seems missing may be there.
+    """
     names = {
-        kind: [item.name for item in documents if item.kind == kind and item.name] for kind in ("GitRepository", "Sync")
+        kind: {item.name for item in documents if item.kind == kind and item.name} for kind in ("GitRepository", "Sync")
     }
     yield from _duplicates(documents)
     for item in documents:
-        if not isinstance(item.document, Sync):
+        if not isinstance(item.document, Sync) or not complete:
             continue
         spec = item.document.spec
         if spec.source_ref.name not in names["GitRepository"]:
@@ -52,9 +57,7 @@ def errors(documents: Sequence[Placed]) -> Iterator[Problem]:
             yield item.problem(("spec", "sourceRef", "name"), message)
         for index, need in enumerate(spec.depends_on):
             if need.name not in names["Sync"]:
-                message = (
-                    f"no Sync {need.name} in this fleet; {did_you_mean(need.name, set(names['Sync']) - {item.name})}"
-                )
+                message = f"no Sync {need.name} in this fleet; {did_you_mean(need.name, names['Sync'] - {item.name})}"
                 yield item.problem(("spec", "dependsOn", index, "name"), message)
     yield from _circles(_syncs(documents))
 

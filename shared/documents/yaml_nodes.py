@@ -239,14 +239,11 @@ class _Reader:
         return Number(text) if _INT.fullmatch(text) or _FLOAT.fullmatch(text) else self._text(text, line)
 
     def _text(self, text: str, line: int) -> str:
-        """JSON writes characters beyond U+FFFF as two escapes, which YAML leaves apart."""
-        if not any("\ud800" <= char <= "\udfff" for char in text):
-            return text
-        try:
-            return text.encode("utf-16", "surrogatepass").decode("utf-16")
-        except UnicodeDecodeError:
+        """Libyaml refuses escapes for half a character on its own, PyYAML's own parser does not."""
+        if any("\ud800" <= char <= "\udfff" for char in text):
             self._problems.append((line, "", "a text holds half of a surrogate pair (\\ud800 to \\udfff)"))
             return ""
+        return text
 
     def _check_tag(self, tag: str | None, kinds: set[str], line: int) -> str | None:
         if tag is None or tag == "!":
