@@ -42,6 +42,9 @@ class Settings(BaseModel):
         ),
     ] = None
     actor: Annotated[str, Field(description="Who is named in the audit trail for what is done from this process.")] = ""
+    fleet: Annotated[
+        str, Field(description="Name of this fleet, written on every inventory; another fleet's inventory is refused.")
+    ] = "default"
     workers: Annotated[
         int,
         Field(

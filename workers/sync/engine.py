@@ -10,6 +10,7 @@ from typing import Any
 
 from shared.documents.sync import Sync
 from shared.errors import FleetbeatError
+from shared.state.intents import HeldError
 from shared.state.receipts import ObjectReceipt, SyncReceipt
 from workers.clusters import client as api
 from workers.clusters.client import ClusterClient
@@ -69,7 +70,7 @@ async def run(context: Context, jobs: Sequence[Job]) -> list[ChangeSet]:
     """Bring one cluster to its jobs' renders, in their order; returns what was done, also where it failed.
 
     Raises:
-        LostLeaseError, HeldError: From the gate; what was written so far is in the journal.
+        LostLeaseError: From the gate; what was written so far is in the journal, for the next run to settle.
     """
     works = [_start(context, job) for job in jobs]
     token = api.requests.set(works[0].done.requests if works else Counter())
@@ -81,6 +82,10 @@ async def run(context: Context, jobs: Sequence[Job]) -> list[ChangeSet]:
             if not work.done.errors:
                 work.done.errors.append(str(error))
             work.done.state = "unreachable" if unreachable else "failed"
+    except HeldError as error:
+        for work in works:
+            if work.done.state == "pending" and not work.done.errors:
+                work.done.state, work.done.waits_for = "held", str(error)
     finally:
         api.requests.reset(token)
     return [work.done for work in works]
