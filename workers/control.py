@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from dataclasses import asdict
 from typing import Any
@@ -49,9 +50,7 @@ def _end(**_: Any) -> None:
 def _beat() -> None:
     mine = runtime()
     while True:
-        try:
+        with contextlib.suppress(Errors):
             mine.store.redis.zadd(keys.WORKERS, {mine.name: mine.store.time()})
-        except Errors:
-            pass
         if _stop.wait(HEARTBEAT_SECONDS):
             return
