@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import socket
 import threading
 from collections.abc import Collection
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
@@ -157,8 +155,3 @@ def _free_port(wanted: int) -> int:
 
 KNOWN_PARTS: Collection[str] = ("beat", "workers", "flower", "console", "archive")
 """What `--without` takes; console and archive do not exist yet, leaving them out changes nothing."""
-
-
-def folder_of(path: Path) -> Path:
-    """An absolute path that does not depend on the folder a child runs in."""
-    return Path(os.path.abspath(path))
