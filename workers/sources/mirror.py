@@ -130,11 +130,14 @@ class Mirrors:
             Repo.init_bare(str(fresh), mkdir=True).close()
             shutil.rmtree(path, ignore_errors=True)
             fresh.rename(path)
+
+        def wants(_refs: object, depth: int | None = None) -> list[ObjectID]:
+            del depth  # dulwich passes it by name
+            return [ObjectID(commit.encode())]
+
         client, remote = self._client(spec)
         with contextlib.closing(client), contextlib.closing(Repo(str(path))) as repo:
-            client.fetch(
-                remote.encode(), repo, determine_wants=lambda _refs, depth=None: [ObjectID(commit.encode())], depth=1
-            )  # noqa: ARG005 (dulwich passes it by name)
+            client.fetch(remote.encode(), repo, determine_wants=wants, depth=1)
 
     def _client(self, spec: SourceSpec) -> tuple[GitClient, str]:
         parts = urlsplit(spec.url)

@@ -69,10 +69,9 @@ class Tree:
         pending = [folder]
         while pending:
             current = pending.pop()
-            for entry in reversed(self.children(current)):
-                if entry.is_folder:
-                    pending.append(entry)
-            for entry in self.children(current):
+            inside = self.children(current)
+            pending.extend(entry for entry in reversed(inside) if entry.is_folder)
+            for entry in inside:
                 if entry.is_folder:
                     continue
                 count += 1
