@@ -96,3 +96,29 @@ def succeeded(value: dict[str, Any]) -> bool:
         for sync in cluster["syncs"]
     )
     return good and not any(source["error"] for source in value["sources"])
+
+
+def sources_polled_since(store: Store, fleet: Fleet, since: float) -> bool:
+    """True when every source was asked after that time."""
+    known = sources.every(store)
+    return all(
+        source.spec.suspend or (name in known and known[name].polled_at >= since)
+        for name, source in fleet.sources.items()
+    )
+
+
+def fresh(store: Store, fleet: Fleet, clusters: list[str], since: float) -> bool:
+    """True when each of these clusters is held, suspended, or has a receipt of each Sync from a run that ended after `since`."""
+    by_cluster, held = receipts.of_clusters(store, clusters), holds.every(store)
+    pending = intents.pending(store, clusters)
+    for name in clusters:
+        cluster = fleet.clusters[name]
+        if cluster.spec.suspend or holds.of_cluster(held, name, cluster.spec.queue):
+            continue
+        known = by_cluster[name]
+        for sync in fleet.syncs_of(name):
+            if not sync.spec.suspend and (sync.name not in known or known[sync.name].finished_at < since):
+                return False
+        if pending[name] and any(receipt.health == "progressing" for receipt in known.values()):
+            return False
+    return True

@@ -50,7 +50,7 @@ def _end(**_: Any) -> None:
 def _beat() -> None:
     mine = runtime()
     while True:
-        with contextlib.suppress(Errors):
+        with contextlib.suppress(*Errors):
             mine.store.redis.zadd(keys.WORKERS, {mine.name: mine.store.time()})
         if _stop.wait(HEARTBEAT_SECONDS):
             return

@@ -139,7 +139,7 @@ class Stack:
 
 def alive_workers(store: Store) -> int:
     """How many worker processes gave a sign of life in the last 15 seconds."""
-    return cast("int", store.redis.zcount(keys.WORKERS, store.time() - WORKERS_ALIVE_SECONDS, "+inf"))
+    return store.redis.zcount(keys.WORKERS, store.time() - WORKERS_ALIVE_SECONDS, "+inf")
 
 
 def _free_port(wanted: int) -> int:

@@ -137,7 +137,7 @@ class Mirrors:
 
         client, remote = self._client(spec)
         with contextlib.closing(client), contextlib.closing(Repo(str(path))) as repo:
-            client.fetch(remote.encode(), repo, determine_wants=wants, depth=1)
+            client.fetch(remote.encode(), repo, determine_wants=wants, depth=1)  # type: ignore[arg-type]
 
     def _client(self, spec: SourceSpec) -> tuple[GitClient, str]:
         parts = urlsplit(spec.url)

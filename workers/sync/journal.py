@@ -58,7 +58,7 @@ async def settle(client: ClusterClient, journal: Sequence[bytes], now: float) ->
         events.append(
             Event(
                 id=event_id(f"{row['run']}/recovered", number),
-                type=f"object.{row['action']}",  # type: ignore[arg-type]
+                type=f"object.{row['action']}",
                 time=rfc3339(now),
                 run=row["run"],
                 cluster=client.name,
@@ -81,4 +81,4 @@ def _was_written(row: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool
         return False
     if row["uid"] is None:
         return applied_at(live) is not None
-    return live.get("resourceVersion") != row["version"] and applied_at(live) != row["applied"]
+    return bool(live.get("resourceVersion") != row["version"]) and applied_at(live) != row["applied"]

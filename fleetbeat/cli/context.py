@@ -1,0 +1,88 @@
+"""What every command needs: settings, output, the fleet, and errors in one line with an exit code that means something."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+
+from shared.documents import Fleet, InvalidFleetError, load
+from shared.errors import FleetbeatError
+from shared.settings import Settings, from_environment
+from shared.state import fleet as fleets
+from shared.state.store import Errors, Store
+
+FAILED, MISUSE = 1, 2
+
+
+class Output(StrEnum):
+    """How a command prints."""
+
+    table = "table"
+    json = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="table for people, json for machines (stdout alone).")
+]
+FleetOption = Annotated[
+    Path | None,
+    typer.Option("--fleet", "-f", help="Folder with the fleet's documents. Default: the one that ran last."),
+]
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def settings() -> Settings:
+    """The settings of this command's environment."""
+    return from_environment()
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turn what goes wrong into lines for a person, and exit code 1."""
+    try:
+        yield
+    except InvalidFleetError as error:
+        for problem in error.problems:
+            err.print(f"error: {problem}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    except FleetbeatError as error:
+        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+    except Errors as error:
+        err.print(f"error: Redis does not answer any more: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(FAILED) from None
+
+
+def print_json(value: Any) -> None:
+    """JSON on stdout, and nothing else."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.flush()
+
+
+def fleet_of(store: Store, folder: Path | None) -> Fleet:
+    """The fleet of a folder, or the one in force."""
+    return load(folder) if folder else fleets.current(store)
+
+
+@contextmanager
+def attached(mine: Settings) -> Iterator[Store]:
+    """The state of the running fleet.
+
+    Raises:
+        RedisUnavailableError: Nothing runs there.
+    """
+    store = Store.open(mine)
+    try:
+        store.check(mine)
+        yield store
+    finally:
+        store.close()

@@ -1,0 +1,23 @@
+"""`fleetbeat`: GitOps for many Kubernetes clusters."""
+
+from __future__ import annotations
+
+import typer
+
+from fleetbeat.cli import audit, doctor, hold, schema, status, sync, up, validate
+
+app = typer.Typer(
+    name="fleetbeat",
+    help="GitOps for many Kubernetes clusters, on Celery and Redis, with an audit trail.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+for module in (up, status, sync, hold, validate, schema, doctor):
+    module.register(app)
+app.add_typer(audit.app, name="audit")
+
+
+def main() -> None:
+    """The entry point."""
+    app()
