@@ -75,7 +75,8 @@ class DueSetScheduler(Scheduler):  # type: ignore[misc]
         return claim
 
     def _send(self, dispatches: tuple[due.Dispatch, ...]) -> None:
-        with self.producer.batch(1000) as producer:
+        producer = self.producer
+        with producer.batch(1000):
             for item in dispatches:
                 name = POLL_SOURCE if item.is_source else SYNC_CLUSTER
                 kwargs = {"source": item.name} if item.is_source else {"cluster": item.name, "intent": item.intent}

@@ -100,7 +100,7 @@ def _mapping(node: Node, path: str, known: dict[int, Any]) -> dict[str, Any]:
         if not isinstance(key_node, ScalarNode):
             raise RenderError([f"{path}:{_line(key_node)}: a key must be a single value"])
         value = _value(value_node, path, known)
-        if key_node.value == "<<" and key_node.style is None:
+        if key_node.value == "<<" and not key_node.style:
             for part in value if isinstance(value, list) else [value]:
                 if not isinstance(part, dict):
                     raise RenderError([f"{path}:{_line(key_node)}: << needs a mapping"])
@@ -119,17 +119,15 @@ def _key(value: Hashable) -> str:
     return "null" if value is None else str(value)
 
 
+_RESOLVER = yaml.resolver.Resolver()
+
+
 def _scalar(node: ScalarNode) -> Any:
     text: str = node.value
-    if node.style is not None or (node.tag == "tag:yaml.org,2002:str" and not _plain(node)):
+    if node.style or node.tag == "tag:yaml.org,2002:binary":
         return text
-    if node.tag == "tag:yaml.org,2002:binary":
-        return text
-    return resolve(text)
-
-
-def _plain(node: ScalarNode) -> bool:
-    return node.style is None and node.start_mark.index is not None
+    explicit = node.tag != _RESOLVER.resolve(ScalarNode, text, (True, False))
+    return text if explicit and node.tag == "tag:yaml.org,2002:str" else resolve(text)
 
 
 def resolve(text: str) -> Any:

@@ -1,0 +1,158 @@
+"""A real etcd and kube-apiserver on loopback, found the way envtest does: in the folder KUBEBUILDER_ASSETS."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import pytest
+import yaml
+
+READY_SECONDS = 90.0
+HOW = (
+    "no control plane: set KUBEBUILDER_ASSETS to a folder with etcd and kube-apiserver, "
+    "for instance the one that `setup-envtest use -p path` prints"
+)
+
+
+def assets() -> Path | None:
+    """The folder with the binaries, or None."""
+    folder = os.environ.get("KUBEBUILDER_ASSETS")
+    path = Path(folder) if folder else None
+    return path if path and all((path / name).is_file() for name in ("etcd", "kube-apiserver")) else None
+
+
+def require_assets() -> Path:
+    """The folder; without one a skip that says how to get it, and in CI a failure."""
+    found = assets()
+    if found is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail(HOW)
+        pytest.skip(HOW)
+    return found
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class ControlPlane:
+    """A context manager; `token` belongs to group system:masters."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.token = secrets.token_hex(16)
+        self.port = 0
+        self._processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "apiserver.crt"
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start both and wait for /readyz."""
+        binaries = require_assets()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        client, peer, self.port = free_ports(3)
+        (self.folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
+        openssl = shutil.which("openssl")
+        assert openssl, "openssl makes the service account's key"
+        subprocess.run([openssl, "genrsa", "-out", str(self.folder / "sa.key"), "2048"], check=True, capture_output=True)
+        etcd = f"http://127.0.0.1:{client}"
+        self._spawn(
+            binaries / "etcd", "--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync", "--listen-client-urls", etcd,
+            "--advertise-client-urls", etcd, "--listen-peer-urls", f"http://127.0.0.1:{peer}",
+            "--initial-advertise-peer-urls", f"http://127.0.0.1:{peer}", "--initial-cluster", f"default=http://127.0.0.1:{peer}",
+        )  # fmt: skip
+        self._spawn(
+            binaries / "kube-apiserver", f"--etcd-servers={etcd}", f"--cert-dir={self.folder}", "--bind-address=127.0.0.1",
+            f"--secure-port={self.port}", f"--token-auth-file={self.folder / 'tokens.csv'}", "--authorization-mode=RBAC",
+            f"--service-account-key-file={self.folder / 'sa.key'}", f"--service-account-signing-key-file={self.folder / 'sa.key'}",
+            "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16",
+            "--disable-admission-plugins=ServiceAccount", "--allow-privileged=true",
+        )  # fmt: skip
+        self._wait()
+
+    def stop(self) -> None:
+        for process in reversed(self._processes):
+            process.terminate()
+        for process in reversed(self._processes):
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self._processes.clear()
+
+    def kubeconfig(self, path: Path, token: str | None = None) -> Path:
+        """Write a kubeconfig with its certificate authority and a token."""
+        authority = base64.b64encode(self.ca_file.read_bytes()).decode()
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "current-context": "test",
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "clusters": [{"name": "test", "cluster": {"server": self.url, "certificate-authority-data": authority}}],
+            "users": [{"name": "test", "user": {"token": token or self.token}}],
+        }
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+    def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, bytes]:
+        """One plain request as admin; (status, body)."""
+        headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
+        request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=ssl.create_default_context(cafile=str(self.ca_file))) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read()
+
+    def _spawn(self, *command: object) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._processes.append(subprocess.Popen([str(part) for part in command], stdout=log, stderr=log))
+
+    def _wait(self) -> None:
+        pause = threading.Event()
+        for _ in range(int(READY_SECONDS / 0.1)):
+            if any(process.poll() is not None for process in self._processes):
+                break
+            try:
+                if self.ca_file.exists() and self.request("GET", "/readyz")[0] == 200:
+                    return
+            except OSError:
+                pass
+            pause.wait(0.1)
+        self.stop()
+        tail = (self.folder / "log").read_text(errors="replace").splitlines()[-5:]
+        pytest.fail("the control plane did not come up: " + " | ".join(tail))
