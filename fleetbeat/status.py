@@ -122,3 +122,9 @@ def fresh(store: Store, fleet: Fleet, clusters: list[str], since: float) -> bool
         if pending[name] and any(receipt.health == "progressing" for receipt in known.values()):
             return False
     return True
+
+
+def untouched(store: Store, fleet: Fleet, clusters: list[str], since: float) -> list[str]:
+    """Clusters that nobody is going to sync by themselves now: nothing is pending and no run ended after `since`."""
+    pending = intents.pending(store, clusters)
+    return [name for name in clusters if not pending[name] and not fresh(store, fleet, [name], since)]

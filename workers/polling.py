@@ -55,17 +55,13 @@ def _poll(mine: Runtime, fleet: Fleet, source: GitRepository) -> None:
             if not before.commit:
                 due.mark(mine.store, _members(users), "retry", actor)
         return
+    # Intents made from here on are pinned to the new commit; the poll counts as done once its clusters are due.
+    sources.pin(mine.store, name, revision.commit)
+    due.mark(mine.store, _members(concerned), "commit", actor)
     status = SourceStatus(name, revision.ref, revision.commit, now, now, None, commit.subject, commit.author)
     sources.put(mine.store, status)
-    stream.append(
-        mine.store,
-        "source.revision",
-        actor=actor,
-        source=name,
-        commit=trail(commit),
-        details={"ref": revision.ref, "clusters": len(concerned)},
-    )
-    due.mark(mine.store, _members(concerned), "commit", actor)
+    details = {"ref": revision.ref, "clusters": len(concerned)}
+    stream.append(mine.store, "source.revision", actor=actor, source=name, commit=trail(commit), details=details)
 
 
 def trail(commit: Commit) -> EventCommit:

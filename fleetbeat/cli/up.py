@@ -123,7 +123,8 @@ def wait_for(
         if not marked:
             polled = states.sources_polled_since(store, fleet, since)
             if polled:
-                due.mark(store, [f"sync/{name}" for name in targets], "manual", mine.actor)
+                late = [f"sync/{name}" for name in states.untouched(store, fleet, targets, since)]
+                due.mark(store, late, "manual", mine.actor)
                 marked = True
             return False, report
         return states.fresh(store, fleet, targets, since) and states.settled(report), report

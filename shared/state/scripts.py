@@ -149,6 +149,14 @@ return {'ok', tostring(lease - now)}
 """
 )
 
+# KEYS: revisions; ARGV: source, commit
+PIN = """
+local commits = cjson.decode(redis.call('GET', KEYS[1]) or '{}')
+commits[ARGV[1]] = ARGV[2]
+redis.call('SET', KEYS[1], cjson.encode(commits))
+return 1
+"""
+
 # KEYS: intent, journal; ARGV: token, entry*
 # Writes down what is about to be written. Returns 1, or 0 when the lease belongs to somebody else.
 JOURNAL = """

@@ -40,10 +40,13 @@ def get(store: Store, name: str) -> SourceStatus | None:
 
 
 def put(store: Store, status: SourceStatus) -> None:
-    """Record a poll, and the commit that the next intents are pinned to."""
+    """Record a poll."""
     store.redis.hset(keys.SOURCES, status.name, orjson.dumps(asdict(status)))
-    commits = {name: row.commit for name, row in every(store).items() if row.commit}
-    store.redis.set(keys.REVISIONS, orjson.dumps(commits))
+
+
+def pin(store: Store, name: str, commit: str) -> None:
+    """Set the commit of a source that the next intents are pinned to. Only whoever polls the source calls this."""
+    store.pin(keys=[keys.REVISIONS], args=[name, commit])
 
 
 def remember_looked_at(store: Store, render: str, looked: tuple[tuple[str, str | None], ...]) -> None:

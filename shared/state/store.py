@@ -33,6 +33,7 @@ class Store:
         self.mark = register(scripts.MARK)
         self.start = register(scripts.START)
         self.gate = register(scripts.GATE)
+        self.pin = register(scripts.PIN)
         self.journal = register(scripts.JOURNAL)
         self.finish = register(scripts.FINISH)
         self._key: bytes | None = None

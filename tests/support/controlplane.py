@@ -9,6 +9,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -55,10 +56,11 @@ def free_ports(count: int) -> list[int]:
 
 
 class ControlPlane:
-    """A context manager; `token` belongs to group system:masters."""
+    """A context manager; `token` belongs to group system:masters. Without a folder it lives in one that `stop` removes."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path | None = None) -> None:
+        self._own = folder is None
+        self.folder = folder or Path(tempfile.mkdtemp(prefix="controlplane-"))
         self.token = secrets.token_hex(16)
         self.port = 0
         self._processes: list[subprocess.Popen[bytes]] = []
@@ -75,7 +77,9 @@ class ControlPlane:
         self.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.stop()
 
     def start(self) -> None:
@@ -86,7 +90,9 @@ class ControlPlane:
         (self.folder / "tokens.csv").write_text(f'{self.token},admin,admin,"system:masters"\n')
         openssl = shutil.which("openssl")
         assert openssl, "openssl makes the service account's key"
-        subprocess.run([openssl, "genrsa", "-out", str(self.folder / "sa.key"), "2048"], check=True, capture_output=True)
+        subprocess.run(
+            [openssl, "genrsa", "-out", str(self.folder / "sa.key"), "2048"], check=True, capture_output=True
+        )
         etcd = f"http://127.0.0.1:{client}"
         self._spawn(
             binaries / "etcd", "--data-dir", str(self.folder / "etcd"), "--unsafe-no-fsync", "--listen-client-urls", etcd,
@@ -112,9 +118,12 @@ class ControlPlane:
                 process.kill()
                 process.wait()
         self._processes.clear()
+        if self._own:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def kubeconfig(self, path: Path, token: str | None = None) -> Path:
-        """Write a kubeconfig with its certificate authority and a token."""
+    def kubeconfig(self, path: Path | None = None, token: str | None = None) -> Path:
+        """Write a kubeconfig with its certificate authority and a token, by default into the server's own folder."""
+        path = path or self.folder / "kubeconfig.yaml"
         authority = base64.b64encode(self.ca_file.read_bytes()).decode()
         config = {
             "apiVersion": "v1",
@@ -127,12 +136,16 @@ class ControlPlane:
         path.write_text(yaml.safe_dump(config))
         return path
 
-    def request(self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json") -> tuple[int, bytes]:
+    def request(
+        self, method: str, path: str, body: bytes | None = None, content_type: str = "application/json"
+    ) -> tuple[int, bytes]:
         """One plain request as admin; (status, body)."""
         headers = {"Authorization": f"Bearer {self.token}", "Content-Type": content_type}
         request = urllib.request.Request(self.url + path, data=body, method=method, headers=headers)
         try:
-            with urllib.request.urlopen(request, timeout=20, context=ssl.create_default_context(cafile=str(self.ca_file))) as answer:
+            with urllib.request.urlopen(
+                request, timeout=20, context=ssl.create_default_context(cafile=str(self.ca_file))
+            ) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             with error:
@@ -153,6 +166,6 @@ class ControlPlane:
             except OSError:
                 pass
             pause.wait(0.1)
-        self.stop()
         tail = (self.folder / "log").read_text(errors="replace").splitlines()[-5:]
+        self.stop()
         pytest.fail("the control plane did not come up: " + " | ".join(tail))

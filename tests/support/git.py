@@ -29,12 +29,23 @@ class GitRepo:
 
     def git(self, *arguments: str, author: str = "Ada Lovelace <ada@example.org>") -> str:
         name, _, mail = author.partition(" <")
-        who = {f"GIT_{role}_{field}": value for role in ("AUTHOR", "COMMITTER") for field, value in (("NAME", name), ("EMAIL", mail.rstrip(">")))}
+        who = {
+            f"GIT_{role}_{field}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for field, value in (("NAME", name), ("EMAIL", mail.rstrip(">")))
+        }
         environment = {**os.environ, **who, "GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": "/dev/null"}
-        done = subprocess.run(["git", *arguments], cwd=self.path, env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=environment, check=True, capture_output=True, text=True
+        )
         return done.stdout.strip()
 
-    def commit(self, files: Mapping[str, str | bytes | None], message: str = "A change", author: str = "Ada Lovelace <ada@example.org>") -> str:
+    def commit(
+        self,
+        files: Mapping[str, str | bytes | None],
+        message: str = "A change",
+        author: str = "Ada Lovelace <ada@example.org>",
+    ) -> str:
         """Write (or with None remove) files and commit them; returns the commit's id."""
         for name, content in files.items():
             target = self.path / name
@@ -80,7 +91,9 @@ class GitHttpServer:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.released.set()
         self.server.shutdown()
         self.server.server_close()
@@ -93,7 +106,10 @@ class GitHttpServer:
         if self.hang.is_set():
             self.released.wait(60)
             return
-        if self.secret and handler.headers.get("Authorization") != "Basic " + base64.b64encode(self.secret.encode()).decode():
+        if (
+            self.secret
+            and handler.headers.get("Authorization") != "Basic " + base64.b64encode(self.secret.encode()).decode()
+        ):
             handler.send_response(401)
             handler.send_header("WWW-Authenticate", 'Basic realm="git"')
             handler.end_headers()

@@ -126,7 +126,7 @@ def _scalar(node: ScalarNode) -> Any:
     text: str = node.value
     if node.style or node.tag == "tag:yaml.org,2002:binary":
         return text
-    explicit = node.tag != _RESOLVER.resolve(ScalarNode, text, (True, False))
+    explicit = node.tag != _RESOLVER.resolve(ScalarNode, text, (True, False))  # type: ignore[no-untyped-call]
     return text if explicit and node.tag == "tag:yaml.org,2002:str" else resolve(text)
 
 
