@@ -106,7 +106,7 @@ class ClusterServer:
             case "PATCH", True:
                 return self._patch(request, target, body, dry_run)
             case "DELETE", True:
-                return self._delete(request, target, body, dry_run)
+                return self._delete(target, body, dry_run)
             case method, named:
                 raise statuses.not_covered(f"{method} of {'an object' if named else 'a collection'}")
 
@@ -196,7 +196,7 @@ class ClusterServer:
         patched = _merge_patch(live, _parsed(body))
         return _json(self.storage.update(*where, patched, manager, dry_run=dry_run))
 
-    def _delete(self, request: web.BaseRequest, target: Target, body: bytes, dry_run: bool) -> web.Response:
+    def _delete(self, target: Target, body: bytes, dry_run: bool) -> web.Response:
         options = _parsed(body) if body else {}
         kind = target.kind
         gone, last = self.storage.delete(kind, target.namespace, target.name, options, dry_run=dry_run)

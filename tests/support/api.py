@@ -1,0 +1,83 @@
+"""Plain requests to any API server, with the answer as it came. For the contract suite and for edits by hand in tests."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    text: str
+    headers: dict[str, str]
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.text)
+
+
+@dataclass(frozen=True)
+class Api:
+    """One API server; `agent` is the User-Agent, which names the manager of plain updates."""
+
+    url: str
+    token: str
+    ca_file: Path | None = None
+    agent: str = "contract/1"
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        content: str = "application/json",
+        accept: str = "",
+        **query: str,
+    ) -> Answer:
+        headers = {"Authorization": f"Bearer {self.token}", "User-Agent": self.agent, "Content-Type": content}
+        if accept:
+            headers["Accept"] = accept
+        return self.raw(method, path, headers, None if body is None else json.dumps(body).encode(), **query)
+
+    def raw(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None, **query: str) -> Answer:
+        url = self.url + path + ("?" + urllib.parse.urlencode(query) if query else "")
+        request = urllib.request.Request(url, data=body, method=method, headers=headers)
+        tls = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else None
+        try:
+            with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
+                return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+        except urllib.error.HTTPError as error:
+            with error:
+                return Answer(error.code, error.read().decode(), dict(error.headers))
+
+    def get(self, path: str) -> Any:
+        answer = self.send("GET", path)
+        assert answer.status == 200, answer.text
+        return answer.json
+
+    def apply(self, path: str, body: Any, manager: str = "contract", *, force: bool = True, **query: str) -> Answer:
+        return self.send("PATCH", path, body, APPLY, fieldManager=manager, force=str(force).lower(), **query)
+
+    def merge(self, path: str, body: Any, manager: str = "kubectl-edit", **query: str) -> Answer:
+        return self.send("PATCH", path, body, MERGE, fieldManager=manager, **query)
+
+    def until(self, what: str, true: Callable[[], bool], seconds: float = 30) -> None:
+        pause, deadline = threading.Event(), time.monotonic() + seconds
+        while not true():
+            assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+            pause.wait(0.05)

@@ -1,0 +1,95 @@
+"""What only the simulator does: knobs, the requests it counts, and 501 for everything that no contract covers."""
+
+from __future__ import annotations
+
+import urllib.error
+from collections.abc import Iterator
+
+import pytest
+
+from fleetbeat.simulator import Knobs, Simulator
+from tests.support.api import Api
+
+NAMESPACES = "/api/v1/namespaces"
+MAP = "/api/v1/namespaces/default/configmaps/a"
+
+
+@pytest.fixture(scope="module")
+def simulator() -> Iterator[Simulator]:
+    with Simulator() as running:
+        yield running
+
+
+@pytest.fixture
+def knobs(simulator: Simulator, request: pytest.FixtureRequest) -> Knobs:
+    return simulator.add(request.node.name)
+
+
+@pytest.fixture
+def api(simulator: Simulator, knobs: Knobs, request: pytest.FixtureRequest) -> Api:
+    name = request.node.name
+    return Api(simulator.url(name), simulator.token(name))
+
+
+def body(**data: str) -> dict[str, object]:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "default"}, "data": data}
+
+
+def test_clusters_do_not_share_objects_or_tokens(simulator: Simulator) -> None:
+    simulator.add("one")
+    simulator.add("two")
+    one, two = (Api(simulator.url(name), simulator.token(name)) for name in ("one", "two"))
+    assert one.apply(MAP, body(k="v")).status == 201
+    assert two.send("GET", MAP).status == 404
+    assert Api(two.url, one.token).send("GET", NAMESPACES).status == 401
+
+
+def test_an_unreachable_cluster_hangs_up(api: Api, knobs: Knobs) -> None:
+    knobs.unreachable = True
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        api.send("GET", NAMESPACES)
+    knobs.unreachable = False
+    assert api.send("GET", NAMESPACES).status == 200
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_so_many_requests_fail_as_told(simulator: Simulator, status: int) -> None:
+    knobs = simulator.add(f"failing-{status}")
+    api = Api(simulator.url(f"failing-{status}"), simulator.token(f"failing-{status}"))
+    knobs.fail_status, knobs.fail_requests = status, 2
+    assert [api.send("GET", NAMESPACES).status for _ in range(3)] == [status, status, 200]
+
+
+def test_requests_are_counted_by_verb(simulator: Simulator, api: Api, request: pytest.FixtureRequest) -> None:
+    api.apply(MAP, body(k="v"))
+    api.send("GET", MAP)
+    api.send("GET", NAMESPACES)
+    api.merge(MAP, {"data": {"k": "w"}})
+    api.send("DELETE", MAP)
+    counted = dict(simulator.traffic(request.node.name).by_verb)
+    assert counted == {"apply": 1, "get": 1, "list": 1, "patch": 1, "delete": 1}
+
+
+def test_a_workload_becomes_ready_after_a_while(api: Api, knobs: Knobs) -> None:
+    path = "/apis/apps/v1/namespaces/default/deployments/web"
+    spec = {"replicas": 2, "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}}}}
+    api.apply(path, {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": spec})
+    api.until("ready", lambda: api.get(path).get("status", {}).get("readyReplicas") == 2)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content"),
+    [
+        ("PATCH", MAP, "application/strategic-merge-patch+json"),
+        ("PATCH", MAP, "application/json-patch+json"),
+        ("DELETE", "/api/v1/namespaces/default/configmaps", "application/json"),
+        ("GET", "/openapi/v3", "application/json"),
+        ("GET", "/apis/apps/v1/namespaces/default/deployments/web/scale", "application/json"),
+        ("GET", "/api/v1/namespaces?watch=true", "application/json"),
+        ("GET", "/api/v1/namespaces?fieldSelector=a%3Db", "application/json"),
+    ],
+)
+def test_what_no_contract_covers_is_501(api: Api, method: str, path: str, content: str) -> None:
+    answer = api.send(method, path, {} if method == "PATCH" else None, content)
+    assert answer.status == 501
+    assert "does not cover" in answer.json["message"]
