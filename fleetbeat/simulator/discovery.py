@@ -36,7 +36,7 @@ def document(storage: Storage, *, core: bool) -> tuple[str, bytes]:
 def _resource(kind: Kind) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "resource": kind.plural,
-        "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "responseKind": {"group": kind.group, "version": "", "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster",
         "singularResource": kind.singular or kind.kind.lower(),
         "verbs": list(VERBS),
@@ -44,7 +44,7 @@ def _resource(kind: Kind) -> dict[str, Any]:
     if kind.short_names:
         shown["shortNames"] = list(kind.short_names)
     if kind.status:
-        response = {"group": kind.group, "version": kind.version, "kind": kind.kind}
+        response = {"group": kind.group, "version": "", "kind": kind.kind}
         shown["subresources"] = [
             {"subresource": "status", "responseKind": response, "verbs": ["get", "patch", "update"]}
         ]

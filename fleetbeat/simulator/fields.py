@@ -157,9 +157,13 @@ def with_ancestors(fields: Iterable[Path]) -> set[Path]:
 
 
 def remove(body: Body, paths: Iterable[Path]) -> None:
-    """Take paths out of an object, deepest first; maps and lists that become empty go too."""
-    for path in sorted(paths, key=len, reverse=True):
-        _remove(body, path)
+    """Take paths out of an object; maps and lists that become empty go too."""
+    gone: set[Path] = set()
+    for path in sorted(paths, key=len):
+        # An item goes whole: without its keys it could not be found again.
+        if not any(path[:length] in gone for length in range(1, len(path))):
+            gone.add(path)
+            _remove(body, path)
 
 
 def _remove(value: Any, path: Path) -> None:

@@ -50,7 +50,7 @@ def managers(body: dict[str, Any]) -> set[tuple[str, str]]:
 
 
 def test_version_and_readiness_are_answered(api: Api) -> None:
-    assert api.get("/version")["gitVersion"].startswith("v1.37.0")
+    assert api.get("/version")["gitVersion"].startswith("v1.37.")
     assert api.send("GET", "/readyz").text == "ok"
 
 
@@ -63,7 +63,7 @@ def test_a_wrong_token_is_unauthorized(api: Api) -> None:
 def test_discovery_is_aggregated_and_unchanged_discovery_is_304(api: Api, path: str) -> None:
     first = api.send("GET", path, accept=DISCOVERY)
     assert first.json["kind"] == "APIGroupDiscoveryList"
-    headers = {"Authorization": f"Bearer {api.token}", "Accept": DISCOVERY, "If-None-Match": first.headers["Etag"]}
+    headers = {"Authorization": f"Bearer {api.token}", "Accept": DISCOVERY, "If-None-Match": first.headers["etag"]}
     assert api.raw("GET", path, headers).status == 304
 
 
@@ -76,7 +76,7 @@ def test_discovery_names_scope_verbs_and_kind(api: Api) -> None:
     core = {row["resource"]: row for row in groups[""]["versions"][0]["resources"]}
     assert core["namespaces"]["scope"] == "Cluster"
     assert core["configmaps"]["scope"] == "Namespaced"
-    assert core["configmaps"]["responseKind"] == {"group": "", "version": "v1", "kind": "ConfigMap"}
+    assert core["configmaps"]["responseKind"] == {"group": "", "version": "", "kind": "ConfigMap"}
     assert {"get", "list", "create", "patch", "delete"} <= set(core["configmaps"]["verbs"])
     assert groups["apps"]["versions"][0]["freshness"] == "Current"
 
@@ -311,6 +311,15 @@ def test_another_value_is_a_conflict_that_names_manager_and_field(api: Api, name
     assert cause == {"reason": "FieldManagerConflict", "message": 'conflict with "contract"', "field": ".data.k"}
     assert "contract" in refused.json["message"]
     assert api.get(maps(namespace, "a"))["data"] == {"k": "1"}
+
+
+def test_a_conflict_with_an_edit_says_when_it_was_made(api: Api, namespace: str) -> None:
+    api.apply(maps(namespace, "a"), config_map("a", namespace, {"k": "1"}))
+    edited = api.merge(maps(namespace, "a"), {"data": {"k": "2"}}).json
+    refused = api.apply(maps(namespace, "a"), config_map("a", namespace, {"k": "3"}), force=False)
+    (cause,) = refused.json["details"]["causes"]
+    time = entry(edited, "kubectl-edit", "Update")["time"]
+    assert cause["message"] == f'conflict with "kubectl-edit" using v1 at {time}'
 
 
 def test_force_takes_the_field_over(api: Api, namespace: str) -> None:

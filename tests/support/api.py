@@ -11,6 +11,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,10 @@ class Api:
         tls = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else None
         try:
             with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
-                return Answer(answer.status, answer.read().decode(), dict(answer.headers))
+                return Answer(answer.status, answer.read().decode(), _lower(answer.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.read().decode(), dict(error.headers))
+                return Answer(error.code, error.read().decode(), _lower(error.headers))
 
     def get(self, path: str) -> Any:
         answer = self.send("GET", path)

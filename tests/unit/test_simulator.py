@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import urllib.error
+import uuid
 from collections.abc import Iterator
 
 import pytest
@@ -21,13 +22,17 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def knobs(simulator: Simulator, request: pytest.FixtureRequest) -> Knobs:
-    return simulator.add(request.node.name)
+def name() -> str:
+    return uuid.uuid4().hex
 
 
 @pytest.fixture
-def api(simulator: Simulator, knobs: Knobs, request: pytest.FixtureRequest) -> Api:
-    name = request.node.name
+def knobs(simulator: Simulator, name: str) -> Knobs:
+    return simulator.add(name)
+
+
+@pytest.fixture
+def api(simulator: Simulator, knobs: Knobs, name: str) -> Api:
     return Api(simulator.url(name), simulator.token(name))
 
 
@@ -60,13 +65,13 @@ def test_so_many_requests_fail_as_told(simulator: Simulator, status: int) -> Non
     assert [api.send("GET", NAMESPACES).status for _ in range(3)] == [status, status, 200]
 
 
-def test_requests_are_counted_by_verb(simulator: Simulator, api: Api, request: pytest.FixtureRequest) -> None:
+def test_requests_are_counted_by_verb(simulator: Simulator, api: Api, name: str) -> None:
     api.apply(MAP, body(k="v"))
     api.send("GET", MAP)
     api.send("GET", NAMESPACES)
     api.merge(MAP, {"data": {"k": "w"}})
     api.send("DELETE", MAP)
-    counted = dict(simulator.traffic(request.node.name).by_verb)
+    counted = dict(simulator.traffic(name).by_verb)
     assert counted == {"apply": 1, "get": 1, "list": 1, "patch": 1, "delete": 1}
 
 
