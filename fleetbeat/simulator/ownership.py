@@ -56,7 +56,7 @@ def applied(
         key: owned.fields & moved for key, owned in managers.items() if key != manager and owned.fields & moved
     }
     if conflicts and not force:
-        raise _conflict(conflicts, managers)
+        raise _conflict(conflicts)
     left = {
         key: replace(owned, fields=owned.fields - moved - removed) for key, owned in managers.items() if key != manager
     }
@@ -101,13 +101,13 @@ def _without_nulls(value: Any) -> Any:
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
-def _conflict(conflicts: Mapping[Manager, Fields], managers: Managers) -> StatusError:
+def _conflict(conflicts: Mapping[Manager, Fields]) -> StatusError:
     causes = [
         {
             "reason": "FieldManagerConflict",
             "message": f'conflict with "{key.name}"'
             + (f' with subresource "{key.subresource}"' if key.subresource else "")
-            + (f" using {key.api_version} at {managers[key].time}" if key.operation == "Update" else ""),
+            + (f" using {key.api_version}" if key.operation == "Update" else ""),
             "field": fields.spoken(path),
         }
         for key, paths in conflicts.items()

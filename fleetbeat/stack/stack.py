@@ -49,9 +49,7 @@ class Stack:
         self._redis: EmbeddedRedis | None = None
         self._lock: IO[str] | None = None
         self.folder = settings.data_dir / "run"
-        self._children = Supervisor(
-            inherited({"FLEETBEAT_DATA_DIR": str(settings.data_dir), "PYTHONUNBUFFERED": "1"}), self.folder
-        )
+        self._children = Supervisor(inherited(environment(settings)), self.folder)
 
     def __enter__(self) -> Self:
         self.settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -135,6 +133,16 @@ class Stack:
             pause.wait(0.1)
             waited += 0.1
         raise PermanentError(f"no worker came up within {READY_SECONDS:.0f} s: see {self.settings.data_dir / 'logs'}")
+
+
+def environment(settings: Settings) -> dict[str, str]:
+    """What a child process needs beside the inherited environment to work on the same state."""
+    return {
+        "FLEETBEAT_DATA_DIR": str(settings.data_dir),
+        "FLEETBEAT_REDIS_URL": settings.redis_url or "",
+        "FLEETBEAT_ACTOR": settings.actor,
+        "PYTHONUNBUFFERED": "1",
+    }
 
 
 def alive_workers(store: Store) -> int:

@@ -1,0 +1,1 @@
+"""`fleetbeat demo`: the whole product on simulated clusters, told as a story."""
