@@ -43,7 +43,7 @@ def status(report: dict[str, Any]) -> Table:
 
 def problems(report: dict[str, Any]) -> list[str]:
     """What is wrong or held, one line each."""
-    lines = [f"source {source['name']}: {source['error']}" for source in report["sources"] if source["error"]]
+    lines = [str(source["error"]) for source in report["sources"] if source["error"]]
     for cluster in report["clusters"]:
         if cluster["held"]:
             held = cluster["held"]

@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from dulwich import porcelain
+from dulwich.repo import Repo
 
 from fleetbeat.simulator import Simulator
 
@@ -91,7 +92,7 @@ class Repository:
     def create(self) -> None:
         """Initialise it with a first commit by Ada."""
         self.path.mkdir(parents=True)
-        porcelain.init(str(self.path)).close()
+        Repo.init(str(self.path), default_branch=b"main").close()
         self.commit(_FILES, "The shop, version 1.4.2", ADA)
 
     def commit(self, files: Mapping[str, str], message: str, author: bytes) -> str:

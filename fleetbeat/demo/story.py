@@ -140,7 +140,7 @@ class Story:
                 for sync in row["syncs"]:
                     at = f"{sync['state']} {sync['health']} {(sync['commit'] or '')[:8]}".strip()
                     before = seen.get((row["name"], sync["name"]))
-                    if before not in {None, at} and sync["state"] == "applied":
+                    if before not in {None, at} and sync["state"] == "applied" and sync["health"] == "healthy":
                         self.out.print(f"  {row['name']}/{sync['name']}: {at}", markup=False)
                     seen[row["name"], sync["name"]] = at
             return done(report)
@@ -151,7 +151,8 @@ class Story:
         wait, deadline = threading.Event(), time.monotonic() + CHAPTER_SECONDS
         while not true():
             if time.monotonic() > deadline:
-                raise PermanentError(f"the demo waited {CHAPTER_SECONDS:.0f} s in vain until {what}")
+                problems = "; ".join(tables.problems(self._report())) or "see the logs"
+                raise PermanentError(f"the demo waited {CHAPTER_SECONDS:.0f} s in vain until {what}: {problems}")
             wait.wait(0.1)
         self.out.print(f"✓ {what}", markup=False)
 

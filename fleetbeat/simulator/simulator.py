@@ -1,8 +1,9 @@
-"""Many simulated clusters behind one port: `http://127.0.0.1:PORT/clusters/NAME`. Started by the demo, by tests and at scale."""
+"""Many simulated clusters behind one port: `https://127.0.0.1:PORT/clusters/NAME`. Started by the demo, by tests and at scale."""
 
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import secrets
 import threading
@@ -14,6 +15,7 @@ from typing import Any, Self, TypeVar
 import yaml
 from aiohttp import web
 
+from fleetbeat.simulator import certificate
 from fleetbeat.simulator.knobs import Knobs, Traffic
 from fleetbeat.simulator.server import ClusterServer
 
@@ -30,6 +32,8 @@ class Simulator:
         self._clusters: dict[str, ClusterServer] = {}
         self._runner: web.ServerRunner | None = None
         self.port = 0
+        self._tls, self.certificate = certificate.make()
+        """The certificate to trust, PEM."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -50,7 +54,7 @@ class Simulator:
         return self._call(self._add(name, Knobs(**knobs)))
 
     def url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self.port}{_PREFIX}{name}"
+        return f"https://127.0.0.1:{self.port}{_PREFIX}{name}"
 
     def token(self, name: str) -> str:
         """The bearer token that this cluster accepts."""
@@ -62,12 +66,15 @@ class Simulator:
 
     def kubeconfig(self, name: str, path: Path, token: str | None = None) -> Path:
         """Write the kubeconfig of a cluster, readable by its owner only."""
+        authority = base64.b64encode(self.certificate).decode()
         config = {
             "apiVersion": "v1",
             "kind": "Config",
             "current-context": name,
             "contexts": [{"name": name, "context": {"cluster": name, "user": name}}],
-            "clusters": [{"name": name, "cluster": {"server": self.url(name)}}],
+            "clusters": [
+                {"name": name, "cluster": {"server": self.url(name), "certificate-authority-data": authority}}
+            ],
             "users": [{"name": name, "user": {"token": token or self.token(name)}}],
         }
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
@@ -81,7 +88,7 @@ class Simulator:
     async def _listen(self) -> None:
         self._runner = web.ServerRunner(web.Server(self._handle))
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, backlog=1024, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

@@ -25,9 +25,9 @@ def simulator() -> Iterator[Simulator]:
 def api(request: pytest.FixtureRequest) -> Api:
     if request.param == "simulator":
         running: Simulator = request.getfixturevalue("simulator")
-        return Api(running.url("contract"), running.token("contract"))
+        return Api.of_simulated(running, "contract")
     plane: ControlPlane = request.getfixturevalue("control_plane")
-    return Api(plane.url, plane.token, plane.ca_file)
+    return Api.of_plane(plane)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import Message
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
+
+from fleetbeat.simulator import Simulator
+from tests.support.controlplane import ControlPlane
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
@@ -42,8 +44,16 @@ class Api:
 
     url: str
     token: str
-    ca_file: Path | None = None
+    authority: str
     agent: str = "contract/1"
+
+    @classmethod
+    def of_simulated(cls, simulator: Simulator, name: str) -> Self:
+        return cls(simulator.url(name), simulator.token(name), simulator.certificate.decode())
+
+    @classmethod
+    def of_plane(cls, plane: ControlPlane) -> Self:
+        return cls(plane.url, plane.token, plane.ca_file.read_text())
 
     def send(
         self,
@@ -62,7 +72,7 @@ class Api:
     def raw(self, method: str, path: str, headers: dict[str, str], body: bytes | None = None, **query: str) -> Answer:
         url = self.url + path + ("?" + urllib.parse.urlencode(query) if query else "")
         request = urllib.request.Request(url, data=body, method=method, headers=headers)
-        tls = ssl.create_default_context(cafile=str(self.ca_file)) if self.ca_file else None
+        tls = ssl.create_default_context(cadata=self.authority)
         try:
             with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
                 return Answer(answer.status, answer.read().decode(), _lower(answer.headers))

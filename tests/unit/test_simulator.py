@@ -33,7 +33,7 @@ def knobs(simulator: Simulator, name: str) -> Knobs:
 
 @pytest.fixture
 def api(simulator: Simulator, knobs: Knobs, name: str) -> Api:
-    return Api(simulator.url(name), simulator.token(name))
+    return Api.of_simulated(simulator, name)
 
 
 def body(**data: str) -> dict[str, object]:
@@ -43,10 +43,10 @@ def body(**data: str) -> dict[str, object]:
 def test_clusters_do_not_share_objects_or_tokens(simulator: Simulator) -> None:
     simulator.add("one")
     simulator.add("two")
-    one, two = (Api(simulator.url(name), simulator.token(name)) for name in ("one", "two"))
+    one, two = (Api.of_simulated(simulator, name) for name in ("one", "two"))
     assert one.apply(MAP, body(k="v")).status == 201
     assert two.send("GET", MAP).status == 404
-    assert Api(two.url, one.token).send("GET", NAMESPACES).status == 401
+    assert Api(two.url, one.token, two.authority).send("GET", NAMESPACES).status == 401
 
 
 def test_an_unreachable_cluster_hangs_up(api: Api, knobs: Knobs) -> None:
@@ -60,7 +60,7 @@ def test_an_unreachable_cluster_hangs_up(api: Api, knobs: Knobs) -> None:
 @pytest.mark.parametrize("status", [500, 503, 429])
 def test_so_many_requests_fail_as_told(simulator: Simulator, status: int) -> None:
     knobs = simulator.add(f"failing-{status}")
-    api = Api(simulator.url(f"failing-{status}"), simulator.token(f"failing-{status}"))
+    api = Api.of_simulated(simulator, f"failing-{status}")
     knobs.fail_status, knobs.fail_requests = status, 2
     assert [api.send("GET", NAMESPACES).status for _ in range(3)] == [status, status, 200]
 
