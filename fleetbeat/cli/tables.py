@@ -64,7 +64,10 @@ def events(rows: list[dict[str, Any]]) -> Table:
         subject = "/".join(part for part in (thing.get("kind"), thing.get("namespace"), thing.get("name")) if part)
         commit = event.get("commit") or {}
         where = (
-            "/".join(part for part in (event.get("cluster"), event.get("sync")) if part) or event.get("source") or ""
+            "/".join(part for part in (event.get("cluster"), event.get("sync")) if part)
+            or event.get("source")
+            or (event.get("details") or {}).get("scope")
+            or ""
         )
         what = subject or event.get("message") or commit.get("subject") or ""
         who = commit.get("author") or event["actor"]

@@ -132,17 +132,14 @@ class Story:
 
                 self._until(what, look)
             return
-        seen: dict[tuple[str, str], str] = {}
+        told = set(_live(self._report()))
 
         def look_plainly() -> bool:
             report = self._report()
-            for row in report["clusters"]:
-                for sync in row["syncs"]:
-                    at = f"{sync['state']} {sync['health']} {(sync['commit'] or '')[:8]}".strip()
-                    before = seen.get((row["name"], sync["name"]))
-                    if before not in {None, at} and sync["state"] == "applied" and sync["health"] == "healthy":
-                        self.out.print(f"  {row['name']}/{sync['name']}: {at}", markup=False)
-                    seen[row["name"], sync["name"]] = at
+            for where, commit in _live(report):
+                if (where, commit) not in told:
+                    told.add((where, commit))
+                    self.out.print(f"  {where} is live at {commit[:8]}", markup=False)
             return done(report)
 
         self._until(what, look_plainly)
@@ -179,6 +176,15 @@ class Story:
         self.out.print((done.stdout + done.stderr).rstrip(), markup=False, soft_wrap=True)
         if done.returncode:
             raise PermanentError(f"{name} {shlex.join(visible)} ended with exit code {done.returncode}")
+
+
+def _live(report: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (f"{row['name']}/{sync['name']}", sync["commit"])
+        for row in report["clusters"]
+        for sync in row["syncs"]
+        if sync["state"] == "applied" and sync["health"] == "healthy"
+    ]
 
 
 def _live_everywhere(report: dict[str, Any], commit: str, but: str | None = None) -> bool:
