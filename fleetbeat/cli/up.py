@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import sys
 import threading
@@ -34,7 +35,7 @@ from shared.documents import Fleet, InvalidFleetError, load
 from shared.settings import Settings
 from shared.state import due
 from shared.state import fleet as fleets
-from shared.state.store import Store
+from shared.state.store import Errors, Store
 
 ONCE_SECONDS = 1800.0
 RELOAD_SECONDS = 2.0
@@ -176,7 +177,8 @@ def _stay(stack: Stack, folder: Path | None, fleet: Fleet, mine: Settings) -> No
         except InvalidFleetError as error:
             if str(error) != refused:
                 refused = str(error)
-                fleets.refuse(stack.store, refused)
+                with contextlib.suppress(*Errors):
+                    fleets.refuse(stack.store, refused)
                 err.print(
                     f"the fleet in {folder} is not valid, the one before stays in force: {error}",
                     markup=False,
@@ -184,7 +186,9 @@ def _stay(stack: Stack, folder: Path | None, fleet: Fleet, mine: Settings) -> No
                 )
             continue
         refused = None
-        publish(stack.store, loaded, mine)
+        # A Redis that is away comes back; the folder is read again then.
+        with contextlib.suppress(*Errors):
+            publish(stack.store, loaded, mine)
     out.print("ending: running syncs are finished or stopped between two writes")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.resources
 import os
 import secrets
@@ -18,6 +19,7 @@ from shared.errors import PermanentError
 from shared.settings import SOCKET_PATH_LIMIT, Settings
 
 START_SECONDS = 10.0
+WATCH_SECONDS = 0.25
 
 
 class NoRedisError(PermanentError):
@@ -60,6 +62,9 @@ class EmbeddedRedis:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._process: subprocess.Popen[bytes] | None = None
+        self._address: tuple[int, str] | None = None
+        self._ending = threading.Event()
+        self._watcher: threading.Thread | None = None
 
     def start(self) -> Binary:
         """Start it and wait until it answers.
@@ -76,7 +81,8 @@ class EmbeddedRedis:
         if len(os.fsencode(self.settings.socket_path)) < SOCKET_PATH_LIMIT:
             arguments += ["--port", "0", "--unixsocket", str(self.settings.socket_path), "--unixsocketperm", "700"]
         else:
-            port, password = _free_port(), secrets.token_urlsafe(24)
+            self._address = self._address or (_free_port(), secrets.token_urlsafe(24))
+            port, password = self._address
             arguments += ["--bind", "127.0.0.1", "--port", str(port)]
             secret = f"requirepass {password}\n"
             handle = os.open(self.settings.redis_address_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -95,11 +101,28 @@ class EmbeddedRedis:
         self._wait(folder / "redis.log")
         return binary
 
+    def watch(self) -> None:
+        """Begin to start it again when it dies, at the same address and with what it had on disk."""
+        self._watcher = threading.Thread(target=self._watch, name="fleetbeat-redis", daemon=True)
+        self._watcher.start()
+
     def alive(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
     def stop(self) -> None:
         """End it; what it holds is on disk. Idempotent."""
+        self._ending.set()
+        if self._watcher:
+            self._watcher.join(START_SECONDS)
+        self._end()
+
+    def _watch(self) -> None:
+        while not self._ending.wait(WATCH_SECONDS):
+            if not self.alive():
+                with contextlib.suppress(NoRedisError):
+                    self.start()
+
+    def _end(self) -> None:
         if self._process is None:
             return
         self._process.terminate()
@@ -122,7 +145,7 @@ class EmbeddedRedis:
                 else:
                     return
         last = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-1:] if log.exists() else []
-        self.stop()
+        self._end()
         raise NoRedisError(f"Redis did not start: {last[0] if last else 'it wrote nothing'} (log: {log})")
 
 

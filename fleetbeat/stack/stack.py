@@ -57,6 +57,7 @@ class Stack:
         if not self.settings.redis_url and not self._answers():
             self._redis = EmbeddedRedis(self.settings)
             self.binary = self._redis.start()
+            self._redis.watch()
             self.store.close()
             self.store = Store.open(self.settings)
         self.store.check(self.settings)
