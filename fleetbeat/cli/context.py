@@ -13,11 +13,12 @@ import orjson
 import typer
 from rich.console import Console
 
+from fleetbeat.stack.stack import Parts, Stack
 from shared.documents import Fleet, InvalidFleetError, load
 from shared.errors import FleetbeatError
 from shared.settings import Settings, from_environment
 from shared.state import fleet as fleets
-from shared.state.store import Errors, Store
+from shared.state.store import Errors, RedisUnavailableError, Store
 
 FAILED, MISUSE = 1, 2
 
@@ -75,14 +76,23 @@ def fleet_of(store: Store, folder: Path | None) -> Fleet:
 
 @contextmanager
 def attached(mine: Settings) -> Iterator[Store]:
-    """The state of the running fleet.
+    """The state of the running fleet; of one that does not run, from its data folder, with Redis up for this command only.
 
     Raises:
-        RedisUnavailableError: Nothing runs there.
+        RedisUnavailableError: Nothing runs there, and nothing ever did.
     """
     store = Store.open(mine)
     try:
-        store.check(mine)
-        yield store
+        try:
+            store.check(mine)
+        except RedisUnavailableError:
+            if mine.redis_url or not (mine.data_dir / "redis").exists():
+                raise
+        else:
+            yield store
+            return
     finally:
         store.close()
+    with Stack(mine, Parts(beat=False, workers=False)) as stack:
+        stack.lock()
+        yield stack.store

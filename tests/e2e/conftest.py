@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fleetbeat.simulator import Simulator
+from fleetbeat.simulator import Knobs, Simulator
 from tests.support.api import Api
 from tests.support.fleet import Product, cluster, source, sync
 from tests.support.git import GitRepo
@@ -19,6 +19,7 @@ class SmallFleet:
 
     def __init__(self, product: Product, simulator: Simulator, repo: GitRepo, folder: Path) -> None:
         self.product, self.simulator, self.repo = product, simulator, repo
+        self.knobs: dict[str, Knobs] = {}
         repo.commit({"app/map.yaml": self.config_map("app", "1"), "extra/map.yaml": self.config_map("extra", "1")})
         documents = [
             source("platform", f"file://{repo.path}"),
@@ -26,7 +27,7 @@ class SmallFleet:
             sync("extra", "platform", "./extra", clusterSelector={"matchLabels": {"extra": "yes"}}),
         ]
         for name in ("one", "two"):
-            simulator.add(name)
+            self.knobs[name] = simulator.add(name)
             document = cluster(name, simulator.kubeconfig(name, folder / f"{name}.kubeconfig"))
             document["metadata"]["labels"] = {"extra": "yes" if name == "two" else "no"}
             documents.append(document)

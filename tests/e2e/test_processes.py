@@ -71,13 +71,14 @@ def test_a_killed_workers_sync_is_claimed_again(small: SmallFleet) -> None:
     with small.product.up():
         small.product.until("first sync", lambda: small.value("one") == "1" and small.value("two") == "1")
         small.product.until("recorded", lambda: small.product.state("one", "app")["state"] == "applied")
-        knobs = small.simulator.add("one", latency=2.0)
+        small.knobs["one"].latency = 2.0
         small.repo.commit({"app/map.yaml": small.config_map("app", "2")})
         asked = small.simulator.traffic("one").by_verb
-        small.product.until("a worker is in the middle of it", lambda: asked.total() > 0)
+        before = asked.total()
+        small.product.until("a worker is in the middle of it", lambda: asked.total() > before)
         for pid in pids("workers.main worker", small.product.data):
             os.kill(pid, signal.SIGKILL)
-        knobs.latency = 0.0
+        small.knobs["one"].latency = 0.0
         small.product.until("taken over", lambda: small.value("one") == "2" and small.value("two") == "2")
 
 
@@ -187,16 +188,16 @@ def test_beat_and_workers_started_by_celery_alone_do_the_same(small: SmallFleet)
         ("-A", "workers.main", "worker", "-Q", "default,sources", "--without-mingle", "--without-gossip"),
         ("-A", "scheduler.main", "beat"),
     )
-    running = []
+    running: list[subprocess.Popen[bytes]] = []
     try:
-        with (small.product.fleet.parent / "celery.log").open("wb") as log:
-            for command in commands:
-                running.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", "celery", *command],
-                        env=small.product.environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=small.product.fleet,
-                    )
-                )  # fmt: skip
+        running = [
+            subprocess.Popen(
+                [sys.executable, "-m", "celery", *command],
+                env=small.product.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+                cwd=small.product.fleet,
+            )
+            for command in commands
+        ]  # fmt: skip
         found = small.product.json("up", "--fleet", str(small.product.fleet), "--once", "--without", "beat,workers")
         assert all(sync["state"] == "applied" for row in found["clusters"] for sync in row["syncs"])
         assert small.value("two", "extra") == "1"
