@@ -16,7 +16,7 @@ KEY: Key = ("", "ConfigMap", "web", "settings")
 
 
 def live(key: Key = KEY, applyset: str = MINE, *, by: str = "fleetbeat", **meta: Any) -> Live:
-    fields = {"f:metadata": {"f:labels": {f"f:{inventory.PART_OF}": {}}}}
+    fields: dict[str, Any] = {"f:metadata": {"f:labels": {f"f:{inventory.PART_OF}": {}}}}
     entry = {"manager": by, "operation": "Apply", "fieldsV1": fields}
     base = {
         "name": key[3],

@@ -55,6 +55,11 @@ def started(store: Store, stem: str = "t", name: str = "a", run: str = "run-1", 
     return got
 
 
+def published(store: Store, fleet: Fleet) -> None:
+    fleets.publish(store, fleet, "ada")
+    due.mark(store, ["sync/a", "sync/b"], "fleet", "ada")
+
+
 def until(true: Callable[[], bool]) -> None:
     pause, deadline = threading.Event(), time.monotonic() + 5
     while not true():
@@ -62,14 +67,19 @@ def until(true: Callable[[], bool]) -> None:
         pause.wait(0.01)
 
 
-def test_a_published_fleet_is_due_at_once_on_the_queues_it_names(store: Store, fleet: Fleet) -> None:
+def test_of_a_published_fleet_the_sources_are_due_first(store: Store, fleet: Fleet) -> None:
     fleets.publish(store, fleet, "ada")
+    assert [item.member for item in claim(store).dispatches] == ["source/platform"]
+
+
+def test_what_is_due_goes_to_the_queue_it_names(store: Store, fleet: Fleet) -> None:
+    published(store, fleet)
     found = {(item.member, item.queue, bool(item.intent)) for item in claim(store).dispatches}
     assert found == {("source/platform", "sources", False), ("sync/a", "default", True), ("sync/b", "eu", True)}
 
 
 def test_what_was_claimed_is_not_claimed_again_until_its_message_counts_as_lost(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     first = claim(store, "one", queued=0.05).dispatches
     assert len(first) == 3
     assert claim(store, "two").dispatches == ()
@@ -83,7 +93,7 @@ def test_what_was_claimed_is_not_claimed_again_until_its_message_counts_as_lost(
 
 
 def test_only_one_beat_leads_until_it_lets_go(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     assert claim(store, owner="beat-1").leader
     other = claim(store, owner="beat-2")
     assert (other.leader, other.dispatches) == (False, ())
@@ -94,7 +104,7 @@ def test_only_one_beat_leads_until_it_lets_go(store: Store, fleet: Fleet) -> Non
 
 
 def test_marks_coalesce_into_one_intent_and_a_person_outranks_the_interval(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     intents.finish(store, started(store), next_in=3600)
     for _ in range(3):
         due.mark(store, ["sync/a"], "commit", "beat")
@@ -105,7 +115,7 @@ def test_marks_coalesce_into_one_intent_and_a_person_outranks_the_interval(store
 
 
 def test_the_second_message_of_one_intent_is_surplus(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     found = next(item for item in claim(store).dispatches if item.name == "a")
     assert isinstance(intents.start(store, "a", found.intent, "default", "run-1", "w1", LEASE), Run)
     second = intents.start(store, "a", found.intent, "default", "run-2", "w2", LEASE)
@@ -114,7 +124,7 @@ def test_the_second_message_of_one_intent_is_surplus(store: Store, fleet: Fleet)
 
 
 def test_a_running_sync_is_not_started_twice_and_what_came_meanwhile_runs_after_it(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     run = started(store)
     due.mark(store, ["sync/a"], "commit", "beat")
     for item in claim(store, "two").dispatches:
@@ -125,7 +135,7 @@ def test_a_running_sync_is_not_started_twice_and_what_came_meanwhile_runs_after_
 
 
 def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     old = started(store, lease=0.05)
     intents.write_ahead(store, old, [b"{}"])
     taken: list[Run] = []
@@ -149,7 +159,7 @@ def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(
 
 
 def test_finish_is_one_step_events_receipts_journal_and_lease(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     run = started(store)
     intents.write_ahead(store, run, [b"{}"])
     event = orjson.dumps({"id": "1", "type": "sync.applied"})
@@ -163,7 +173,7 @@ def test_finish_is_one_step_events_receipts_journal_and_lease(store: Store, flee
 
 @pytest.mark.parametrize("scope", ["fleet", "queue/default", "cluster/a"])
 def test_a_held_cluster_is_neither_sent_nor_started_nor_written(store: Store, fleet: Fleet, scope: str) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     run = started(store)
     assert holds.put(store, Hold(scope, "INC-1", "grace", store.time()))
     assert not holds.put(store, Hold(scope, "another", "ada", store.time()))
@@ -189,7 +199,7 @@ def test_a_due_set_that_lost_an_entry_heals(store: Store, fleet: Fleet) -> None:
 
 
 def test_publishing_the_same_fleet_again_changes_nothing(store: Store, fleet: Fleet) -> None:
-    fleets.publish(store, fleet, "ada")
+    published(store, fleet)
     claim(store)
     again = fleets.publish(store, fleet, "ada")
     assert not again.changed
