@@ -184,7 +184,7 @@ for _ = 1, count() do redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1]); i = i +
 for _ = 1, count() do redis.call('HSET', KEYS[6], ARGV[i], ARGV[i + 1]); i = i + 2 end
 redis.call('DEL', KEYS[2])
 if ARGV[i] == '1' then return 1 end
-redis.call('HDEL', KEYS[1], 'run', 'lease', 'worker', 'started')
+redis.call('HDEL', KEYS[1], 'run', 'token', 'lease', 'worker', 'started')
 redis.call('ZREM', KEYS[4], ARGV[1])
 local member = 'sync/' .. ARGV[1]
 local wanted = redis.call('HEXISTS', KEYS[8], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[1], 'intent') == 1

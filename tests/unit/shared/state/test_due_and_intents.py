@@ -103,12 +103,13 @@ def test_only_one_beat_leads_until_it_lets_go(store: Store, fleet: Fleet) -> Non
     assert claim(store, owner="beat-2").leader
 
 
-def test_marks_coalesce_into_one_intent_and_a_person_outranks_the_interval(store: Store, fleet: Fleet) -> None:
+def test_marks_coalesce_into_one_intent_and_the_strongest_reason_is_kept(store: Store, fleet: Fleet) -> None:
     published(store, fleet)
     intents.finish(store, started(store), next_in=3600)
-    for _ in range(3):
-        due.mark(store, ["sync/a"], "commit", "beat")
+    due.mark(store, ["sync/a"], "drift", "beat")
     due.mark(store, ["sync/a"], "manual", "grace")
+    for _ in range(3):
+        due.mark(store, ["sync/a"], "interval", "beat")
     run = started(store, "again", run="run-2")
     assert (run.reason, run.actor) == ("manual", "grace")
     assert claim(store, "more").dispatches == ()
@@ -188,7 +189,7 @@ def test_a_held_cluster_is_neither_sent_nor_started_nor_written(store: Store, fl
     assert released is not None
     assert released.reason == "INC-1"
     due.mark(store, ["sync/a"], "manual", "grace")
-    assert started(store, "after", run="run-3").actor == "grace"
+    assert started(store, "after", run="run-3").id == "run-3"
 
 
 def test_a_due_set_that_lost_an_entry_heals(store: Store, fleet: Fleet) -> None:
