@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from fleetbeat.cli import audit, demo, doctor, hold, schema, status, sync, up, validate
+from fleetbeat.cli import audit, demo, doctor, hold, publish, schema, status, sync, up, validate
 
 app = typer.Typer(
     name="fleetbeat",
@@ -13,7 +13,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (demo, up, status, sync, hold, validate, schema, doctor):
+for module in (demo, up, publish, status, sync, hold, validate, schema, doctor):
     module.register(app)
 app.add_typer(audit.app, name="audit")
 
