@@ -65,10 +65,6 @@ format: $(VENV)/.dev ## rewrite what ruff can
 docs: $(VENV)/.dev ## generate docs/configuration.md and the JSON Schemas from the models
 	@$(BIN)/fleetbeat schema --write docs
 
-.PHONY: bench
-bench: $(VENV)/.dev ## measure, as ratios in one run
-	@$(BIN)/python -m benchmarks.steady
-
 .PHONY: lock
 lock: ## compile the lock files anew (needs uv)
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate -q \

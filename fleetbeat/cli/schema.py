@@ -25,6 +25,7 @@ def schema(
     """
     if write is not None:
         documents.write(write, Settings)
+        (write / "schema" / "event.json").write_text(documents.pretty(Event.model_json_schema()), encoding="utf-8")
         out.print(f"wrote {write}/configuration.md and {write}/schema/")
         return
     schemas = {**documents.json_schemas(), "Event": Event.model_json_schema()}

@@ -1,4 +1,4 @@
-"""One event of the audit trail. Version 1 of the schema; `docs/schema/Event.json` is generated from this model."""
+"""One event of the audit trail. Version 1 of the schema; `docs/schema/event.json` is generated from this model."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def write(folder: Path, settings_model: type[BaseModel]) -> None:
 
 def generated(settings_model: type[BaseModel]) -> dict[str, str]:
     """What `write` writes: text by path relative to the folder."""
-    schemas = {f"schema/{name.lower()}.json": _pretty(schema) for name, schema in json_schemas().items()}
+    schemas = {f"schema/{name.lower()}.json": pretty(schema) for name, schema in json_schemas().items()}
     return {"configuration.md": configuration_markdown(settings_model), **schemas}
 
 
@@ -92,7 +92,8 @@ def _json_schema(kind: type[Model]) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _pretty(schema: dict[str, Any]) -> str:
+def pretty(schema: dict[str, Any]) -> str:
+    """The schema as it is committed."""
     return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -9,6 +9,7 @@ import jsonschema
 import pytest
 import yaml
 
+from shared.audit.events import Event
 from shared.documents import schema
 from shared.documents.kinds import KINDS
 from shared.documents.schema import configuration_markdown, generated, json_schemas
@@ -25,6 +26,10 @@ EXAMPLES = [
 @pytest.mark.parametrize(("path", "text"), generated(Settings).items())
 def test_the_committed_file_is_the_generated_one_so_run_make_docs(path: str, text: str) -> None:
     assert (ROOT / "docs" / path).read_text(encoding="utf-8") == text
+
+
+def test_the_committed_event_schema_is_the_generated_one_so_run_make_docs() -> None:
+    assert (ROOT / "docs/schema/event.json").read_text(encoding="utf-8") == schema.pretty(Event.model_json_schema())
 
 
 def test_writing_makes_every_file(tmp_path: Path) -> None:
