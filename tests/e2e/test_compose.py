@@ -59,11 +59,9 @@ def test_our_services_may_write_nothing_but_their_volume(name: str) -> None:
 
 def command(name: str, replace: dict[str, str]) -> list[str]:
     """The service's own command, with paths and ports that are free here."""
-    words = []
-    for word in SERVICES[name]["command"]:
-        for old, new in replace.items():
-            word = word.replace(old, new)
-        words.append(word)
+    words = list(SERVICES[name]["command"])
+    for old, new in replace.items():
+        words = [word.replace(old, new) for word in words]
     words[0] = {"redis-server": str(find().path)}.get(words[0], f"{sysconfig.get_path('scripts')}/{words[0]}")
     return words
 

@@ -213,3 +213,32 @@ def _redis_server() -> str:
     from fleetbeat.stack.redis import find
 
     return str(find().path)
+
+
+def test_the_example_consumer_group_prints_every_change_once(small: SmallFleet) -> None:
+    example = Path(__file__).parents[2] / "examples/consumers/print_changes.py"
+    with small.product.up():
+        small.product.until("first sync", lambda: small.value("one") == "1" and small.value("two", "extra") == "1")
+        with client(small) as store:
+            small.product.until("three objects are recorded", lambda: _created(store) == 3)
+        address = small.product.data / "redis.url"
+        url = address.read_text() if address.exists() else f"unix://{small.product.data / 'redis.sock'}"
+        environment = small.product.environment | {"FLEETBEAT_REDIS_URL": url}
+        output = small.product.fleet.parent / "consumer.out"
+        with output.open("wb") as file:
+            command = [sys.executable, str(example), "team"]
+            running = [subprocess.Popen(command, env=environment, stdout=file, stderr=file) for _ in range(2)]
+        try:
+            small.product.until("all of it was printed", lambda: output.read_text().count("object.created") >= 3)
+            small.repo.commit({"app/map.yaml": small.config_map("app", "2")})
+            small.product.until("live", lambda: output.read_text().count("object.configured") >= 2)
+        finally:
+            for process in running:
+                process.terminate()
+                process.wait(10)
+        assert output.read_text().count("object.created") == 3
+        assert output.read_text().count("object.configured") == 2
+
+
+def _created(store: redis.Redis) -> int:
+    return sum(b'"object.created"' in fields[b"event"] for _, fields in store.xrange("fleetbeat:audit"))
