@@ -8,6 +8,7 @@ import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from typing import cast
 
 import redis
 
@@ -241,4 +242,5 @@ def test_the_example_consumer_group_prints_every_change_once(small: SmallFleet) 
 
 
 def _created(store: redis.Redis) -> int:
-    return sum(b'"object.created"' in fields[b"event"] for _, fields in store.xrange("fleetbeat:audit"))
+    rows = cast("list[tuple[bytes, dict[bytes, bytes]]]", store.xrange("fleetbeat:audit"))
+    return sum(b'"object.created"' in fields[b"event"] for _, fields in rows)
