@@ -70,7 +70,9 @@ def events(rows: list[dict[str, Any]]) -> Table:
             or ""
         )
         what = subject or event.get("message") or commit.get("subject") or ""
-        who = commit.get("author") or event["actor"]
+        # An edit by hand is nobody's commit: the message names its field manager and time.
+        by_hand = event["type"] == "object.drifted" and event.get("message")
+        who = by_hand or commit.get("author") or event["actor"]
         table.add_row(event["time"][11:19], event["type"], where, Text(what), Text(who))
     return table
 

@@ -137,7 +137,10 @@ def test_a_paused_cluster_is_left_alone_and_resume_says_what_it_reverts(small: S
         assert shown.returncode == 0, shown.stderr
         assert "ConfigMap/default/app" in shown.stdout
         assert "debug → 2" in shown.stdout
+        assert "changed by kubectl-edit at" in shown.stdout
         small.product.until("caught up", lambda: small.value("one") == "2")
+        (found,) = small.product.json("audit", "log", "--type", "object.drifted")
+        assert "kubectl-edit" in found["message"]
         (placed,) = small.product.json("audit", "log", "--type", "hold.placed")
         assert (placed["actor"], placed["message"]) == ("tester", "INC-7, looking at DNS")
 

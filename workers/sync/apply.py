@@ -84,7 +84,13 @@ async def _examine(client: ClusterClient, kinds: Kinds, want: Wanted, receipt: O
     if _same(live, would) and inventory.owned(live["metadata"]):
         return live
     rows = tuple(diff.fields(live, would))
-    drifted = Change("drifted", want.key, rows, _who(live)) if known else None
+    overruled = _overruled(live, would)
+    drifted = None
+    if known:
+        drifted = Change("drifted", want.key, rows, _who(overruled or _others(live)))
+    elif receipt is not None and overruled:
+        # Git moved as well: what the hand changed and what the commit changes stand in one diff, that of the write.
+        drifted = Change("drifted", want.key, (), _who(overruled))
     return Write(want, live, Change("configured", want.key, rows), drifted)
 
 
@@ -99,13 +105,24 @@ def _bare(body: Body) -> Body:
     return {**body, "metadata": meta}
 
 
-def _who(live: Body) -> str:
-    """The manager that wrote last and is not us, as managedFields name it."""
-    entries = [
+def _others(live: Body) -> list[Body]:
+    """Entries of managedFields that are not ours and not for a status."""
+    entries: list[Body] = live["metadata"].get("managedFields") or []
+    return [entry for entry in entries if entry.get("manager") != MANAGER and entry.get("subresource") != "status"]
+
+
+def _overruled(live: Body, would: Body) -> list[Body]:
+    """Entries of others that own less once we have applied: theirs is what would be reverted."""
+    after = {(entry.get("manager"), entry.get("operation")): entry.get("fieldsV1") for entry in _others(would)}
+    return [
         entry
-        for entry in live["metadata"].get("managedFields") or []
-        if entry.get("manager") != MANAGER and entry.get("subresource") != "status"
+        for entry in _others(live)
+        if after.get((entry.get("manager"), entry.get("operation"))) != entry.get("fieldsV1")
     ]
+
+
+def _who(entries: list[Body]) -> str:
+    """The manager that wrote last, as managedFields name it."""
     if not entries:
         return "unknown"
     last = max(entries, key=lambda entry: entry.get("time") or "")
