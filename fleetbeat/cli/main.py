@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import sys
+from types import FrameType
+
 import typer
 
 from fleetbeat.cli import audit, demo, doctor, hold, publish, schema, status, sync, up, validate
@@ -19,5 +23,11 @@ app.add_typer(audit.app, name="audit")
 
 
 def main() -> None:
-    """The entry point."""
+    """The entry point. SIGTERM and SIGHUP end a command as Ctrl-C does: what it started ends with it."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
     app()
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    sys.exit(128 + number)
