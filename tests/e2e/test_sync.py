@@ -37,7 +37,7 @@ def test_a_folder_that_became_empty_deletes_nothing(small: SmallFleet) -> None:
     for row in found["clusters"]:
         (app,) = [item for item in row["syncs"] if item["name"] == "app"]
         assert app["state"] == "failed"
-        assert "empty" in app["error"]
+        assert "renders to no objects" in app["error"]
     assert small.value("one") == small.value("two") == "1"
 
 

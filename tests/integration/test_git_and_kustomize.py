@@ -86,11 +86,16 @@ def test_a_ref_that_is_not_there_names_those_that_are(mirrors: Mirrors, repo: Gi
         mirrors.resolve(spec(f"file://{repo.path}", value="mian"))
 
 
-def test_a_tag_is_the_commit_it_points_to(mirrors: Mirrors, repo: GitRepo) -> None:
+@pytest.mark.parametrize("scheme", ["file", "http"])
+def test_a_tag_is_the_commit_it_points_to(
+    mirrors: Mirrors, repo: GitRepo, git_server: GitHttpServer, tmp_path: Path, scheme: str
+) -> None:
     commit = repo.commit({"app/a.yaml": CONFIG_MAP})
     repo.git("tag", "-a", "v1", "-m", "one")
     repo.commit({"app/b.yaml": CONFIG_MAP.replace("name: a", "name: b")})
-    assert mirrors.resolve(spec(f"file://{repo.path}", "tag", "v1")).commit == commit
+    where = spec(f"file://{repo.path}" if scheme == "file" else git_server.url("platform"), "tag", "v1")
+    assert mirrors.resolve(where).commit == commit
+    assert objects(mirrors, where, "app", tmp_path / "cache") == ["ConfigMap/default/a"]
 
 
 def test_a_commit_that_is_not_there_is_named(mirrors: Mirrors, repo: GitRepo) -> None:

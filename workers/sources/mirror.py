@@ -119,7 +119,12 @@ class Mirrors:
         with contextlib.closing(client):
             prefix = name.rsplit(b"/", 1)[0] + b"/" if b"/" in name else name
             answer = client.get_refs(path.encode(), ref_prefix=[prefix])
-            return {ref: sha for ref, sha in answer.refs.items() if sha}
+            refs: dict[bytes, bytes] = {ref: sha for ref, sha in answer.refs.items() if sha}
+        if isinstance(client, LocalGitClient) and name in refs:
+            # A server peels annotated tags itself; a folder's refs are as they are.
+            with Repo(path) as repo:
+                refs[name + PEELED] = repo.get_peeled(name)
+        return refs
 
     def _fetch(self, spec: SourceSpec, path: Path, commit: str) -> None:
         if path.exists() and len(list((path / "objects" / "pack").glob("*.pack"))) > MOST_PACKS:
