@@ -21,6 +21,7 @@ from dulwich.client import GitClient, HttpGitClient, HTTPUnauthorized, LocalGitC
 from dulwich.errors import GitProtocolError, HangupException, NotGitRepository
 from dulwich.objects import Commit as GitCommit
 from dulwich.objects import ObjectID
+from dulwich.refs import Ref
 from dulwich.repo import Repo
 
 from shared.redaction import mask_url
@@ -123,7 +124,7 @@ class Mirrors:
         if isinstance(client, LocalGitClient) and name in refs:
             # A server peels annotated tags itself; a folder's refs are as they are.
             with Repo(path) as repo:
-                refs[name + PEELED] = repo.get_peeled(name)
+                refs[name + PEELED] = repo.get_peeled(Ref(name))
         return refs
 
     def _fetch(self, spec: SourceSpec, path: Path, commit: str) -> None:
