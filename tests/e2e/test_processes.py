@@ -147,19 +147,22 @@ def test_a_paused_cluster_is_left_alone_and_resume_says_what_it_reverts(small: S
 
 def test_celery_and_flower_work_from_a_second_terminal(small: SmallFleet) -> None:
     with small.product.up():
-        ping = celery(small, "-A", "workers.main", "inspect", "ping", "--timeout", "5")
-        assert ping.returncode == 0, ping.stderr
-        assert "pong" in ping.stdout
-        holds = celery(small, "-A", "workers.main", "inspect", "holds", "--timeout", "5")
+
+        def pong() -> bool:
+            ping = celery(small, "-A", "workers.main", "inspect", "ping", "--timeout", "3")
+            return ping.returncode == 0 and ping.stdout.count("pong") == 2
+
+        small.product.until("both workers answer", pong)
+        holds = celery(small, "-A", "workers.main", "inspect", "holds", "--timeout", "3")
         assert holds.returncode == 0, holds.stderr
         small.product.until("first sync", lambda: small.value("one") == "1" and small.value("two") == "1")
-        stopped = celery(small, "-A", "workers.main", "control", "cancel_consumer", "default", "--timeout", "5")
+        stopped = celery(small, "-A", "workers.main", "control", "cancel_consumer", "default", "--timeout", "3")
         assert stopped.returncode == 0, stopped.stderr
         small.repo.commit({"app/map.yaml": small.config_map("app", "2")})
         with client(small) as store:
             small.product.until("syncs wait in the stopped queue", lambda: int(store.llen("default")) > 0)
         assert small.value("one") == "1"
-        going = celery(small, "-A", "workers.main", "control", "add_consumer", "default", "--timeout", "5")
+        going = celery(small, "-A", "workers.main", "control", "add_consumer", "default", "--timeout", "3")
         assert going.returncode == 0, going.stderr
         small.product.until("consumed again", lambda: small.value("one") == "2" and small.value("two") == "2")
         (port,) = free_ports(1)
