@@ -14,7 +14,7 @@ from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from shared.errors import PermanentError
 
@@ -86,6 +86,14 @@ class Settings(BaseModel):
         int,
         Field(ge=1000, description="Events kept in the audit stream; the oldest go first. There is no archive yet."),
     ] = 200_000
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_scheme(cls, value: str | None) -> str | None:
+        parts = urlsplit(value or "")
+        if value and (parts.scheme not in {"redis", "rediss", "unix"} or not (parts.netloc or parts.path)):
+            raise ValueError("must be a URL that begins with redis://, rediss:// or unix://")
+        return value
 
     @property
     def socket_path(self) -> Path:

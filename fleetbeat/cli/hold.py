@@ -146,7 +146,7 @@ def _show(found: dict[str, dict[str, Any]]) -> None:
         elif not answer["objects"]:
             out.print(f"{name}: as in Git, nothing will change", markup=False)
         for item in answer.get("objects", []):
-            who = f", changed by {item['drift']}" if item["drift"] else ""
+            who = f", {item['drift']}" if item["drift"] else ""
             out.print(f"{name}: {item['object']} will be {item['action']}{who}", markup=False, soft_wrap=True)
             for row in item["diff"][:10]:
                 if item["action"] == "configured":

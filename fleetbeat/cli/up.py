@@ -154,7 +154,7 @@ def _until(
 
 def _stay(stack: Stack, folder: Path | None, fleet: Fleet, mine: Settings) -> None:
     if stack.binary:
-        out.print(f"Redis    {stack.binary.path} (from {stack.binary.origin}), data in {mine.data_dir}")
+        out.print(f"Redis    {stack.binary.path} (from {stack.binary.origin}), data in {mine.data_dir}", soft_wrap=True)
     out.print(f"fleet    {len(fleet.clusters)} clusters, {len(fleet.sources)} sources, {len(fleet.syncs)} syncs")
     if stack.flower_port:
         out.print(f"Flower   http://127.0.0.1:{stack.flower_port}")

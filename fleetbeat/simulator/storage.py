@@ -14,7 +14,7 @@ from typing import Any
 
 from fleetbeat.simulator import fields, ownership, statuses
 from fleetbeat.simulator.fields import Body
-from fleetbeat.simulator.kinds import API_SERVICE, BUILT_IN, CRD, KIND, NAMESPACE, Kind
+from fleetbeat.simulator.kinds import API_SERVICE, BUILT_IN, CRD, NAMESPACE, Kind
 from fleetbeat.simulator.knobs import Knobs
 from fleetbeat.simulator.ownership import Manager, Managers
 from fleetbeat.simulator.statuses import StatusError
@@ -461,6 +461,3 @@ def _content(kind: Kind, body: Body) -> Any:
     if kind.generation == "spec":
         return body.get("spec")
     return {key: value for key, value in body.items() if key != "metadata" and (key != "status" or not kind.status)}
-
-
-__all__ = ["KIND", "Storage"]

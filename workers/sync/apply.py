@@ -122,11 +122,11 @@ def _overruled(live: Body, would: Body) -> list[Body]:
 
 
 def _who(entries: list[Body]) -> str:
-    """The manager that wrote last, as managedFields name it."""
+    """What happened, with the manager that wrote last as managedFields name it."""
     if not entries:
-        return "unknown"
+        return "changed by somebody that managedFields does not name"
     last = max(entries, key=lambda entry: entry.get("time") or "")
-    return f"{last.get('manager')} at {last.get('time')}"
+    return f"changed by {last.get('manager')} at {last.get('time')}"
 
 
 async def write(client: ClusterClient, kinds: Kinds, writes: Sequence[Write], gate: Gate, done: ChangeSet) -> Kinds:

@@ -149,7 +149,7 @@ def _sync_events(
             f"object.{change.action}",  # type: ignore[arg-type]
             object=_object(change),
             diff=list(change.diff) or None,
-            message=f"changed by {change.drift}" if change.drift else None,
+            message=change.drift,
             **about,
         )
     if moved:
