@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from shared.documents.document import Document
 from shared.documents.fields import FilePath, Flag, Model, Name, NonEmpty, QueueName, VariableName
+from shared.documents.problems import shown
 
 
 def built_in(name: str) -> bool:
@@ -20,6 +21,13 @@ def _not_built_in(name: str) -> str:
     if built_in(name):
         raise ValueError(f"{name} is built in; choose another name")
     return name
+
+
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for index, name in enumerate(names) if name in names[:index]), None)
+    if twice is not None:
+        raise ValueError(f"{shown(twice)} is named twice; remove one")
+    return names
 
 
 class Kubeconfig(Model):
@@ -49,10 +57,6 @@ class Kubeconfig(Model):
 
 
 class ClusterSpec(Model):
-    REFUSED: ClassVar[Mapping[str, str]] = {
-        "namespaces": "not supported yet; use credentials that reach the whole cluster",
-    }
-
     kubeconfig: Annotated[Kubeconfig, Field(description="How to reach the cluster.")]
     queue: Annotated[
         QueueName, Field(description="Queue for this cluster's work; workers that can reach the cluster listen on it.")
@@ -66,6 +70,15 @@ class ClusterSpec(Model):
     system_namespace: Annotated[
         Name, Field(description="Namespace in the cluster for fleetbeat's own objects (inventories, leases).")
     ] = "fleetbeat-system"
+    namespaces: Annotated[
+        tuple[Name, ...],
+        AfterValidator(_unique),
+        Field(
+            description="The only namespaces that the credentials reach; `systemNamespace` is always among them. Syncs can then "
+            "have no objects outside them. None: the whole cluster.",
+            json_schema_extra={"uniqueItems": True},
+        ),
+    ] = ()
 
 
 class Cluster(Document):

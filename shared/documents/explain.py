@@ -64,6 +64,10 @@ def _message(details: ErrorDetails, loc: Loc, kind: type[Model]) -> str:
             )
         case "bool_type":
             return f"must be true or false, without quotes; here it is {said(value)}"
+        case "int_type":
+            return f"must be a whole number in plain digits, here it is {said(value)}"
+        case "greater_than_equal" | "less_than_equal":
+            return f"must be from 0 to 1000000, here it is the number {value}"
         case "literal_error":
             return _not_one_of(value, str(details["ctx"]["expected"]))
         case "dict_type" | "model_type" | "model_attributes_type":

@@ -8,11 +8,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StrictBool, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StrictBool,
+    StrictInt,
+    WithJsonSchema,
+)
 from pydantic.alias_generators import to_camel
 
 from shared.clock import format_duration, parse_duration
 from shared.documents.problems import shown
+from shared.documents.yaml_nodes import Number
 
 LONGEST = timedelta(days=366)
 _LABEL = r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?"
@@ -67,6 +78,12 @@ def _path(value: object) -> object:
     if isinstance(value, str) and (not value.strip() or any(not char.isprintable() for char in value)):
         raise ValueError(f"{shown(value)} is not the path of a file")
     return value
+
+
+def _whole(value: object) -> object:
+    """YAML's numbers come as their text; only plain digits are taken, for `0777` is another number in each YAML version."""
+    plain = isinstance(value, Number) and re.fullmatch(r"-?(0|[1-9][0-9]{0,17})", value.text)
+    return int(str(value)) if plain else value
 
 
 Duration = Annotated[
@@ -132,3 +149,10 @@ NonEmpty = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1}),
 ]
 Flag = StrictBool
+Count = Annotated[
+    StrictInt,
+    BeforeValidator(_whole),
+    Field(ge=0, le=1_000_000),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": 1_000_000}),
+]
+"""How many of something; 0 is none."""

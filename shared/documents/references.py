@@ -84,6 +84,7 @@ def warnings(documents: Sequence[Placed]) -> Iterator[Problem]:
                 yield item.problem(("spec", "dependsOn", index, "name"), message)
     for item in clusters:
         yield from _ambiguous_labels(item)
+    yield from _same_cluster_twice(clusters)
 
 
 def _duplicates(documents: Sequence[Placed]) -> Iterator[Problem]:
@@ -137,3 +138,19 @@ def _ambiguous_labels(item: Placed) -> Iterator[Problem]:
         if len(keys) > 1:
             message = f"{' and '.join(keys)} would both be {variable}, so neither is; rename one to use it"
             yield item.problem(("metadata", "labels", keys[1]), message)
+
+
+def _same_cluster_twice(clusters: Sequence[Placed]) -> Iterator[Problem]:
+    """Only a worker can see for sure; but the same kubeconfig and context are hardly two clusters."""
+    first: dict[tuple[object, ...], Placed] = {}
+    for item in clusters:
+        spec = item.document.spec if isinstance(item.document, Cluster) else None
+        if spec is None or spec.kubeconfig.file is None:
+            continue
+        other = first.setdefault((spec.kubeconfig.file, spec.kubeconfig.context, spec.system_namespace), item)
+        if other is not item:
+            message = (
+                f"{item.name} and {other.name} name the same kubeconfig and context, so they are one cluster, and a worker will "
+                "refuse the second; correct one, or give it a systemNamespace of its own"
+            )
+            yield item.problem(("spec", "kubeconfig", "file"), message)

@@ -122,7 +122,6 @@ def _refused() -> Iterator[tuple[str, str, str]]:
             for field, message in model.REFUSED.items():
                 yield name, f"`{path}{field}`", message
     yield "GitRepository", "`spec.url: ssh://…`", "not supported yet; use the https:// address and secretRef"
-    yield "Sync", "`spec.driftMode: report`", "not supported yet; use correct, or pause the sync instead"
 
 
 def _models(model: type[Model], prefix: str) -> Iterator[tuple[str, type[Model]]]:
@@ -168,7 +167,8 @@ def _type(annotation: Any) -> str:
     if origin is Literal:
         return " or ".join(f"`{part}`" for part in parts)
     if origin is tuple:
-        return f"list of {_type(parts[0])}s"
+        inner = _type(parts[0])
+        return f"list of {inner}" if get_origin(parts[0]) is Literal else f"list of {inner}s"
     if origin is dict:
         return "texts by name"
     if parts:

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
+from pydantic import AfterValidator, Field, WithJsonSchema, model_validator
 
 from shared.documents.document import Document
-from shared.documents.fields import Duration, Flag, LabelKey, LabelValue, Model, Name, VariableName
+from shared.documents.fields import Count, Duration, Flag, LabelKey, LabelValue, Model, Name, VariableName
 from shared.documents.problems import shown
 
+Protected = Literal["Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"]
+"""Kinds whose deletion takes along what no Sync wrote."""
+DeletionPolicy = Literal["Prune", "Orphan"]
 _NOT_YET = "not supported yet; remove it"
 
 
@@ -27,16 +30,24 @@ def _relative(path: str) -> str:
 
 
 def _namespace(value: str) -> str:
-    plain = re.sub(r"\$\{[^}]*\}", "x", value)
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", plain):
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", _without_variables(value)):
         raise ValueError(f"{shown(value)} is not a namespace: lower-case letters, digits, '-' and ${{var}}")
     return value
 
 
-def _drift_mode(value: object) -> object:
-    if value == "report":
-        raise ValueError("report is not supported yet; use correct, or pause the sync instead")
+def _service_account(value: str) -> str:
+    label = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+    plain = _without_variables(value)
+    if len(plain) > 253 or not re.fullmatch(rf"{label}(\.{label})*", plain):
+        raise ValueError(
+            f"{shown(value)} is not the name of a service account: lower-case letters, digits, '-', '.' and ${{var}}, "
+            "without its namespace"
+        )
     return value
+
+
+def _without_variables(value: str) -> str:
+    return re.sub(r"\$\{[^}]*\}", "x", value)
 
 
 class SourceRef(Model):
@@ -127,10 +138,6 @@ class SyncSpec(Model):
         "images": _NOT_YET,
         "healthChecks": "not supported yet; wait: true waits for every object",
         "healthCheckExprs": _NOT_YET,
-        "serviceAccountName": "not supported yet; the kubeconfig's own rights would be used",
-        "force": _NOT_YET,
-        "maxDeletions": _NOT_YET,
-        "pruneProtected": _NOT_YET,
         "components": _NOT_YET,
         "decryption": _NOT_YET,
     }
@@ -153,6 +160,34 @@ class SyncSpec(Model):
         Duration, Field(description="How long one sync may take on one cluster, the wait for readiness included.")
     ] = timedelta(minutes=5)
     prune: Annotated[Flag, Field(description="True: delete from the cluster what is no longer in the source.")] = True
+    max_deletions: Annotated[
+        Count,
+        Field(
+            description="Most objects that one sync deletes from a cluster without being asked; more wait for "
+            "`fleetbeat approve`, and so does more than half of a Sync of 5 objects or more."
+        ),
+    ] = 20
+    prune_protected: Annotated[
+        tuple[Protected, ...],
+        Field(
+            description="Kinds that this Sync may delete although their deletion takes other things along "
+            "(what is in a Namespace, the objects of a CustomResourceDefinition, data)."
+        ),
+    ] = ()
+    deletion_policy: Annotated[
+        DeletionPolicy | None,
+        Field(
+            description="What happens to the objects when the Sync is removed from the fleet or no longer selects a cluster: "
+            "`Prune` deletes them, `Orphan` leaves them. Unset: `Prune` if `prune` is true, else `Orphan`."
+        ),
+    ] = None
+    force: Annotated[
+        Flag,
+        Field(
+            description="True: delete and create anew an object whose change is refused because a field is immutable; "
+            "for no other cause. False: it is an error."
+        ),
+    ] = False
     wait: Annotated[Flag, Field(description="True: ready means that every applied object is ready.")] = True
     suspend: Annotated[Flag, Field(description="True: start no sync.")] = False
     allow_empty: Annotated[
@@ -168,6 +203,15 @@ class SyncSpec(Model):
         WithJsonSchema({"type": "string", "minLength": 1}),
         Field(description="Namespace for every namespaced object, over its own. May hold `${var}` of the cluster."),
     ] = None
+    service_account_name: Annotated[
+        str | None,
+        AfterValidator(lambda value: None if value is None else _service_account(value)),
+        WithJsonSchema({"type": "string", "minLength": 1}),
+        Field(
+            description="Service account of the target cluster that writes are made as, in the `targetNamespace` or, without "
+            "one, in the cluster's `systemNamespace`. Unset: the kubeconfig's own rights. May hold `${var}` of the cluster."
+        ),
+    ] = None
     common_metadata: CommonMetadata = Field(
         default_factory=CommonMetadata, description="Labels and annotations for every object."
     )
@@ -176,10 +220,17 @@ class SyncSpec(Model):
         Field(description="Substitution of `${var}` in the objects. Unset: none; `{}`: the cluster's variables only."),
     ] = None
     drift_mode: Annotated[
-        Literal["correct"],
-        BeforeValidator(_drift_mode),
-        Field(description="What to do when the cluster differs: `correct` it. `report` is not supported yet."),
+        Literal["correct", "report"],
+        Field(
+            description="What to do when somebody changed an object on the cluster: `correct` it, or `report` it in the audit "
+            "trail and the status and leave it as it is."
+        ),
     ] = "correct"
+
+    @property
+    def leaves(self) -> DeletionPolicy:
+        """What becomes of the objects on a cluster that this Sync leaves."""
+        return self.deletion_policy or ("Prune" if self.prune else "Orphan")
 
 
 class Sync(Document):

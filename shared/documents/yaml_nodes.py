@@ -36,7 +36,7 @@ class YamlProblem(Exception):  # noqa: N818 (caught one module up, where it beco
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number; no field of a document holds one, so only its text is kept, for the message."""
+    """A number as its text: most fields want none and say so in a message, those that do read it themselves."""
 
     text: str
 

@@ -68,13 +68,8 @@ def test_every_error_of_every_file_is_listed_at_once_with_file_line_and_field(tm
         "images: []",
         "healthChecks: []",
         "healthCheckExprs: []",
-        "serviceAccountName: deployer",
-        "force: true",
-        "maxDeletions: 3",
-        "pruneProtected: true",
         "components: []",
         "decryption: {provider: sops}",
-        "driftMode: report",
         "postBuild: {substituteFrom: []}",
     ],
 )
@@ -100,13 +95,46 @@ def test_a_source_field_without_an_engine_is_refused_by_name(tmp_path: Path, fie
     assert f": {where}: not supported yet" in problem
 
 
-def test_a_cluster_limited_to_namespaces_and_a_secret_kubeconfig_are_refused_by_name(tmp_path: Path) -> None:
-    document = CLUSTER.replace(
-        "{kubeconfig: {env: KUBE}}", "{namespaces: [a], kubeconfig: {secret: {name: a}, env: KUBE}}"
-    )
-    first, second = problems_of(tmp_path, document)
-    assert "spec.kubeconfig.secret: not supported yet" in first
-    assert "spec.namespaces: not supported yet" in second
+def test_a_secret_kubeconfig_is_refused_by_name(tmp_path: Path) -> None:
+    document = CLUSTER.replace("{kubeconfig: {env: KUBE}}", "{kubeconfig: {secret: {name: a}, env: KUBE}}")
+    (problem,) = problems_of(tmp_path, document)
+    assert "spec.kubeconfig.secret: not supported yet" in problem
+
+
+@pytest.mark.parametrize(
+    ("line", "name", "value"),
+    [
+        ("serviceAccountName: deployer", "service_account_name", "deployer"),
+        ("serviceAccountName: deploy.${CLUSTER_NAME}-1", "service_account_name", "deploy.${CLUSTER_NAME}-1"),
+        ("force: true", "force", True),
+        ("maxDeletions: 0", "max_deletions", 0),
+        ("maxDeletions: 1000000", "max_deletions", 1_000_000),
+        ("pruneProtected: []", "prune_protected", ()),
+        (
+            "pruneProtected: [Namespace, CustomResourceDefinition, PersistentVolume, PersistentVolumeClaim]",
+            "prune_protected",
+            ("Namespace", "CustomResourceDefinition", "PersistentVolume", "PersistentVolumeClaim"),
+        ),
+        ("deletionPolicy: Prune", "deletion_policy", "Prune"),
+        ("deletionPolicy: Orphan", "deletion_policy", "Orphan"),
+        ("driftMode: correct", "drift_mode", "correct"),
+        ("driftMode: report", "drift_mode", "report"),
+    ],
+)
+def test_what_says_how_a_sync_writes_and_deletes_is_read_and_survives_the_snapshot(
+    tmp_path: Path, line: str, name: str, value: object
+) -> None:
+    fleet = fleet_of(tmp_path, SOURCE, CLUSTER, SYNC + f"  {line}\n")
+    assert getattr(fleet.syncs["web"].spec, name) == value
+    assert getattr(Fleet.from_json(fleet.to_json()).syncs["web"].spec, name) == value
+
+
+def test_a_cluster_says_which_namespaces_its_credentials_reach(tmp_path: Path) -> None:
+    document = CLUSTER.replace("{env: KUBE}", "{env: KUBE}, namespaces: [web, shop-1]")
+    fleet = fleet_of(tmp_path, document, CLUSTER.replace("c1", "c2"))
+    assert fleet.clusters["c1"].spec.namespaces == ("web", "shop-1")
+    assert fleet.clusters["c2"].spec.namespaces == ()
+    assert Fleet.from_json(fleet.to_json()).clusters == fleet.clusters
 
 
 @pytest.mark.parametrize(
@@ -186,6 +214,33 @@ def test_what_is_no_document_of_a_fleet_is_named_with_its_line(tmp_path: Path, d
         ("  path: /x", "must be relative"),
         ("  path: ''", "is not a path"),
         ("  targetNamespace: Web", "is not a namespace"),
+        ("  serviceAccountName: Deployer", "is not the name of a service account"),
+        ("  serviceAccountName: ''", "is not the name of a service account"),
+        ("  serviceAccountName: web/deployer", "is not the name of a service account"),
+        ("  serviceAccountName: system:serviceaccount:web:deployer", "is not the name of a service account"),
+        (f"  serviceAccountName: {'a' * 254}", "is not the name of a service account"),
+        ("  serviceAccount: deployer", "unknown field; did you mean serviceAccountName?"),
+        ("  force: 'true'", "must be true or false, without quotes"),
+        ("  maxDeletions: -1", "must be from 0 to 1000000, here it is the number -1"),
+        ("  maxDeletions: 1000001", "must be from 0 to 1000000"),
+        ("  maxDeletions: 1.5", "must be a whole number in plain digits, here it is the number 1.5"),
+        ("  maxDeletions: '3'", "must be a whole number in plain digits, here it is '3'"),
+        ("  maxDeletions: true", "must be a whole number in plain digits, here it is true or false"),
+        ("  maxDeletions: 010", "must be a whole number in plain digits, here it is the number 010"),
+        ("  maxDeletions: 0x10", "must be a whole number in plain digits, here it is the number 0x10"),
+        (f"  maxDeletions: {'9' * 5000}", "must be a whole number in plain digits"),
+        ("  maxDeletions: 50%", "must be a whole number in plain digits, here it is '50%'"),
+        ("  maxDeletion: 3", "unknown field; did you mean maxDeletions?"),
+        ("  pruneProtected: true", "must be a list (- item)"),
+        ("  pruneProtected: [Namespaces]", "'Namespaces' is not known; did you mean Namespace?"),
+        (
+            "  pruneProtected: [Deployment]",
+            "'Deployment' is not known; known here: CustomResourceDefinition, Namespace",
+        ),
+        ("  deletionPolicy: prune", "'prune' is not known; did you mean Prune?"),
+        ("  deletionPolicy: Delete", "'Delete' is not known; known here: Orphan, Prune"),
+        ("  driftMode: reports", "'reports' is not known; did you mean report?"),
+        ("  driftMode: false", "must be 'correct' or 'report', here it is true or false"),
         ("  interval: 0s", "must be longer than 0s"),
         ("  interval: 99999999999h", "at most 8784h"),
         (f"  interval: {'9' * 400}h", "at most 8784h"),
@@ -224,6 +279,11 @@ def test_a_wrong_value_is_named_in_its_own_line_with_what_would_be_right(
         ("{kubeconfig: {env: A}, queue: A B}", "'A B' is not a queue name"),
         ("{kubeconfig: {env: A}, variables: {CLUSTER_NAME: x}}", "CLUSTER_NAME is built in"),
         ("{kubeconfig: {env: A}, variables: {A: 3}}", "spec.variables.A: must be a text, here it is the number 3"),
+        ("{kubeconfig: {env: A}, namespaces: web}", "spec.namespaces: must be a list (- item), here it is 'web'"),
+        ("{kubeconfig: {env: A}, namespaces: [Web]}", "spec.namespaces[0]: 'Web' is not a name"),
+        ("{kubeconfig: {env: A}, namespaces: ['web-${x}']}", "spec.namespaces[0]: 'web-${x}' is not a name"),
+        ("{kubeconfig: {env: A}, namespaces: [a, b, a]}", "spec.namespaces: 'a' is named twice; remove one"),
+        ("{kubeconfig: {env: A}, namespace: [a]}", "spec.namespace: unknown field; did you mean namespaces?"),
         ("{}", "spec.kubeconfig: is required"),
         ("null", "spec: is empty; give it a value"),
         ('{kubeconfig: {file: "a\\0b"}}', "is not the path of a file"),
@@ -308,6 +368,35 @@ def test_a_dependency_that_is_absent_from_a_selected_cluster_is_a_warning(tmp_pa
     assert [item.split(": ", 1)[1] for item in fleet.warnings] == [
         "spec.dependsOn[0].name: infra is not selected on 1 clusters where web is: c1"
     ]
+
+
+def kubeconfig_of(folder: Path, *others: str) -> list[str]:
+    """Warnings about clusters that share kube.yaml: c1 as it stands, and more as they are given in spec."""
+    (folder / "kube.yaml").write_text("apiVersion: v1\nkind: Config\n", encoding="utf-8")
+    first = CLUSTER.replace("{env: KUBE}", "{file: kube.yaml, context: a}")
+    more = [
+        CLUSTER.replace("c1", f"c{number}").replace("{kubeconfig: {env: KUBE}}", spec)
+        for number, spec in enumerate(others, 2)
+    ]
+    return [item.split(": ", 1)[1] for item in fleet_of(folder, first, *more).warnings]
+
+
+def test_two_clusters_with_one_kubeconfig_context_and_system_namespace_are_a_warning(tmp_path: Path) -> None:
+    (warning,) = kubeconfig_of(tmp_path, "{kubeconfig: {file: ./kube.yaml, context: a}}")
+    assert warning.startswith("spec.kubeconfig.file: c2 and c1 name the same kubeconfig and context")
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "{kubeconfig: {file: kube.yaml, context: b}}",
+        "{kubeconfig: {file: kube.yaml}}",
+        "{kubeconfig: {file: kube.yaml, context: a}, systemNamespace: fleetbeat-two}",
+        "{kubeconfig: {env: KUBE, context: a}}",
+    ],
+)
+def test_clusters_that_differ_in_context_or_system_namespace_are_no_warning(tmp_path: Path, spec: str) -> None:
+    assert kubeconfig_of(tmp_path, spec) == []
 
 
 def test_labels_that_would_be_one_variable_are_a_warning_and_no_variable(tmp_path: Path) -> None:

@@ -30,6 +30,28 @@ def test_a_sync_has_fluxs_defaults() -> None:
     assert (made.path, made.target_namespace, made.post_build, made.drift_mode) == ("./", None, None, "correct")
 
 
+def test_a_sync_deletes_little_corrects_drift_and_forces_nothing_unless_told() -> None:
+    made = spec()
+    assert (made.max_deletions, made.prune_protected, made.force, made.drift_mode) == (20, (), False, "correct")
+    assert (made.service_account_name, made.deletion_policy) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "leaves"),
+    [
+        ({}, "Prune"),
+        ({"prune": True}, "Prune"),
+        ({"prune": False}, "Orphan"),
+        ({"prune": True, "deletionPolicy": "Orphan"}, "Orphan"),
+        ({"prune": False, "deletionPolicy": "Prune"}, "Prune"),
+    ],
+)
+def test_a_sync_that_leaves_a_cluster_prunes_what_it_would_have_pruned_unless_its_policy_says_else(
+    fields: dict[str, object], leaves: str
+) -> None:
+    assert spec(**fields).leaves == leaves
+
+
 @given(st.integers(1, 366 * 86_400_000))
 def test_every_duration_is_read_back_as_it_was_written(millis: int) -> None:
     made = spec(interval=timedelta(milliseconds=millis))
