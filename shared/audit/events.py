@@ -19,11 +19,17 @@ EventType = Literal[
     "object.configured",
     "object.deleted",
     "object.drifted",
+    "object.recreated",
+    "object.released",
+    "object.contested",
     "hold.placed",
     "hold.released",
+    "approval.requested",
+    "approval.granted",
     "cluster.unreachable",
     "cluster.returned",
     "cluster.removed",
+    "sync.removed",
     "fleet.published",
 ]
 Cause = Literal["commit", "fleet", "manual", "retry", "drift", "interval", "health"]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import jsonschema
 import pytest
 import yaml
+from pydantic import ValidationError
 
-from shared.audit.events import Event
+from shared.audit.events import Event, EventType
 from shared.documents import schema
 from shared.documents.kinds import KINDS
 from shared.documents.schema import configuration_markdown, generated, json_schemas
@@ -30,6 +32,11 @@ def test_the_committed_file_is_the_generated_one_so_run_make_docs(path: str, tex
 
 def test_the_committed_event_schema_is_the_generated_one_so_run_make_docs() -> None:
     assert (ROOT / "docs/schema/event.json").read_text(encoding="utf-8") == schema.pretty(Event.model_json_schema())
+
+
+def test_every_event_type_is_explained_where_the_audit_stream_is() -> None:
+    explained = re.findall(r"^\| `([a-z]+\.[a-z]+)` \| \S", (ROOT / "docs/audit.md").read_text("utf-8"), re.MULTILINE)
+    assert sorted(explained) == sorted(get_args(EventType))
 
 
 def test_writing_makes_every_file(tmp_path: Path) -> None:
@@ -55,6 +62,33 @@ def test_the_examples_fit_their_schema_and_refused_fields_do_not(document: dict[
     for changed in ({"spec": {**spec, "rollout": {}}}, {"apiVersion": "v1"}, {"spec": None}):
         assert not validator.is_valid({**document, **changed})
     assert not validator.is_valid({key: value for key, value in document.items() if key != "apiVersion"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "field", "good", "bad"),
+    [
+        ("Sync", "maxDeletions", [0, 20, 1_000_000], [-1, 1_000_001, 1.5, "3", True]),
+        ("Sync", "pruneProtected", [[], ["Namespace"]], ["Namespace", ["Deployment"]]),
+        ("Sync", "deletionPolicy", ["Prune", "Orphan"], ["prune", True]),
+        ("Sync", "driftMode", ["correct", "report"], ["ignore"]),
+        ("Sync", "force", [True, False], ["true"]),
+        ("Cluster", "namespaces", [[], ["a", "b"]], ["a", ["A"], ["a", "a"]]),
+    ],
+)
+def test_the_schema_and_the_loader_take_the_same_values(
+    kind: str, field: str, good: list[object], bad: list[object]
+) -> None:
+    validator = jsonschema.Draft202012Validator(json_schemas()[kind])
+    document = next(item for item in EXAMPLES if item["kind"] == kind)
+    for value in [*good, *bad]:
+        changed = {**document, "spec": {**document["spec"], field: value}}
+        assert validator.is_valid(changed) == (value in good)
+        try:
+            KINDS[kind].model_validate(changed, by_alias=True, by_name=False)
+        except ValidationError:
+            assert value in bad
+        else:
+            assert value in good
 
 
 def test_defaults_in_the_schema_are_written_as_in_documents() -> None:
