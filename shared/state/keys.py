@@ -23,6 +23,10 @@ SOURCES = PREFIX + "sources"
 """Hash: source → JSON of its last poll."""
 HOLDS = PREFIX + "holds"
 """Hash: scope → JSON of the hold."""
+APPROVALS = PREFIX + "approvals"
+"""Hash: `SYNC@CLUSTER` → JSON of the approval of the deletions that wait there."""
+IDENTITIES = PREFIX + "identities"
+"""Hash: `<uid of kube-system>/<system namespace>` → the Cluster that it is in this fleet."""
 RUNNING = PREFIX + "running"
 """Sorted set: cluster → Redis time at which its running sync's lease ends."""
 TOKENS = PREFIX + "tokens"
@@ -56,8 +60,13 @@ def receipts(cluster: str) -> str:
 
 
 def objects(cluster: str) -> str:
-    """Hash: Sync → compressed JSON of what was written to each object and how it looked afterwards."""
+    """Hash: Sync → compressed JSON of what was written to each object and how it looked afterwards; `.cluster` → its mark."""
     return f"{PREFIX}objects:{cluster}"
+
+
+def leaving(cluster: str) -> str:
+    """Hash: Sync that left this cluster, and whose objects may still be there → JSON of its last document."""
+    return f"{PREFIX}leaving:{cluster}"
 
 
 def looked_at(render: str) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Literal, cast
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal, cast
 
 import orjson
 
@@ -18,7 +18,15 @@ Health = Literal["healthy", "progressing", "degraded", "suspended", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class SyncReceipt:
-    """The last run of one Sync on one cluster. Times are seconds since the epoch; `health_until` is when waiting ends."""
+    """The last run of one Sync on one cluster. Times are seconds since the epoch; `health_until` is when waiting ends.
+
+    Args:
+        warnings: What the API server warned of, each text once.
+        deletions: `Kind/namespace/name` of objects whose deletion waits for an approval.
+        deletions_digest: Names exactly these deletions; an approval repeats it.
+        contested: `Kind/namespace/name` of objects that somebody else changes back each time.
+        leaving: The Sync is not in the fleet for this cluster any more.
+    """
 
     sync: str
     run: str
@@ -40,26 +48,67 @@ class SyncReceipt:
     not_ready: tuple[str, ...] = ()
     health_until: float = 0.0
     health_delay: float = 0.0
+    warnings: tuple[str, ...] = ()
+    deletions: tuple[str, ...] = ()
+    deletions_digest: str = ""
+    contested: tuple[str, ...] = ()
+    leaving: bool = False
 
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, body: bytes) -> SyncReceipt:
-        values = orjson.loads(body)
-        values["not_ready"] = tuple(values["not_ready"])
-        return cls(**values)
+        """Read what `to_json` of this version, an older or a newer one made: what it does not know is passed over."""
+        read: dict[str, Any] = orjson.loads(body)
+        known: dict[str, Any] = {}
+        for item in fields(cls):
+            if item.name in read:
+                value = read[item.name]
+                known[item.name] = tuple(value) if isinstance(value, list) else value
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectReceipt:
-    """One object as the write's own answer showed it: its uid, a digest of what was desired, a fingerprint of what it became."""
+    """One object as the write's own answer showed it. Times are seconds since the epoch, in Redis time.
+
+    Args:
+        uid: Of the object that was written.
+        desired: Digest of what was desired.
+        fingerprint: Of what it became.
+        drift: What was reported and not corrected.
+        corrections: When it was corrected, the last times.
+        contested: Since when its correction is suspended; 0 when it is not.
+    """
 
     uid: str
     desired: str
     fingerprint: str
+    drift: str = ""
+    corrections: tuple[float, ...] = ()
+    contested: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class ClusterMark:
+    """What a cluster showed of itself: a lower `version` than before is a restored etcd, another `uid` another cluster.
+
+    Args:
+        version: The highest resourceVersion that a list showed.
+        uid: Of the namespace kube-system.
+    """
+
+    version: int
+    uid: str
+
+    def to_bytes(self) -> bytes:
+        """As it is stored beside the object receipts, in the field `MARK`."""
+        return orjson.dumps([self.version, self.uid])
+
+
+MARK = ".cluster"
+"""Field of the mark; no Sync has a name with a dot."""
 Objects = Mapping[str, ObjectReceipt]
 """By `group/Kind/namespace/name`."""
 
@@ -86,14 +135,42 @@ def of_clusters(store: Store, clusters: Iterable[str]) -> dict[str, dict[str, Sy
 def objects_of(store: Store, cluster: str) -> dict[str, dict[str, ObjectReceipt]]:
     """The object receipts of one cluster, by Sync."""
     rows = cast("dict[bytes, bytes]", store.redis.hgetall(keys.objects(cluster)))
-    return {text(sync): unpack(body) for sync, body in rows.items()}
+    return {text(sync): unpack(body) for sync, body in rows.items() if text(sync) != MARK}
+
+
+def mark_of(store: Store, cluster: str) -> ClusterMark | None:
+    """The mark of one cluster, or None when nothing is known of it."""
+    body = cast("bytes | None", store.redis.hget(keys.objects(cluster), MARK))
+    if body is None:
+        return None
+    version, uid = orjson.loads(body)[:2]
+    return ClusterMark(version, uid)
 
 
 def pack(objects: Objects) -> bytes:
     """Compressed JSON, about 60 bytes an object."""
-    return zlib.compress(orjson.dumps({key: [r.uid, r.desired, r.fingerprint] for key, r in objects.items()}), 1)
+    return zlib.compress(orjson.dumps({key: _row(receipt) for key, receipt in objects.items()}), 1)
 
 
 def unpack(body: bytes) -> dict[str, ObjectReceipt]:
-    """What `pack` made."""
-    return {key: ObjectReceipt(*row) for key, row in orjson.loads(zlib.decompress(body)).items()}
+    """What `pack` made, also that of an older or newer version."""
+    rows: dict[str, list[Any]] = orjson.loads(zlib.decompress(body))
+    return {key: _receipt(*row[:6]) for key, row in rows.items()}
+
+
+def _row(receipt: ObjectReceipt) -> list[Any]:
+    """In the order of the fields, without defaults at the end: most objects have none but the first three."""
+    row: list[Any] = [receipt.uid, receipt.desired, receipt.fingerprint]
+    if receipt.drift or receipt.corrections or receipt.contested:
+        row.append(receipt.drift)
+    if receipt.corrections or receipt.contested:
+        row.append(receipt.corrections)
+    if receipt.contested:
+        row.append(receipt.contested)
+    return row
+
+
+def _receipt(
+    uid: str, desired: str, fingerprint: str, drift: str = "", corrections: Sequence[float] = (), contested: float = 0.0
+) -> ObjectReceipt:
+    return ObjectReceipt(uid, desired, fingerprint, drift, tuple(corrections), contested)
