@@ -62,8 +62,9 @@ format: $(VENV)/.dev ## rewrite what ruff can
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format -q .
 
 .PHONY: docs
-docs: $(VENV)/.dev ## generate docs/configuration.md and the JSON Schemas from the models
+docs: $(VENV)/.dev ## generate docs/configuration.md, docs/health.md and the JSON Schemas
 	@$(BIN)/fleetbeat schema --write docs
+	@$(BIN)/python -m workers.sync.health.page > docs/health.md
 
 .PHONY: lock
 lock: ## compile the lock files anew (needs uv)

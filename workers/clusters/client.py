@@ -79,17 +79,27 @@ class ClusterClient:
         """Metadata of every object that the selector picks, consistent, page by page."""
         return await self._list(resource, selector, namespace, {"Accept": METADATA_LIST})
 
-    async def list_full(self, resource: Resource, selector: str, namespace: str | None = None) -> list[Body]:
-        """Every object that the selector picks, whole; kind and apiVersion are filled in, which a list leaves out."""
-        items = await self._list(resource, selector, namespace, {})
+    async def list_full(
+        self, resource: Resource, selector: str, namespace: str | None = None, *, limit: int | None = None
+    ) -> list[Body]:
+        """Every object that the selector picks, whole; kind and apiVersion are filled in, which a list leaves out.
+
+        With `limit` it is one request and at most so many objects.
+        """
+        items = await self._list(resource, selector, namespace, {}, limit)
         version = f"{resource.group}/{resource.version}" if resource.group else resource.version
         return [{**item, "kind": resource.kind, "apiVersion": version} for item in items]
 
     async def _list(
-        self, resource: Resource, selector: str, namespace: str | None, headers: Mapping[str, str]
+        self,
+        resource: Resource,
+        selector: str,
+        namespace: str | None,
+        headers: Mapping[str, str],
+        most: int | None = None,
     ) -> list[Body]:
         items: list[Body] = []
-        query = {"labelSelector": selector, "limit": str(PAGE)}
+        query = {"labelSelector": selector, "limit": str(most or PAGE)}
         while True:
             _, body, _ = await self._send(
                 "GET", resource.collection(namespace), f"list of {resource.plural}", query=query, headers=headers
@@ -97,7 +107,7 @@ class ClusterClient:
             page = orjson.loads(body)
             items += page.get("items") or []
             more = (page.get("metadata") or {}).get("continue")
-            if not more:
+            if not more or most:
                 return items
             query["continue"] = more
 

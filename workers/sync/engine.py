@@ -17,14 +17,15 @@ from workers.clusters.client import ClusterClient
 from workers.clusters.discovery import Kinds
 from workers.clusters.errors import ClusterUnreachableError, UnauthorizedError
 from workers.rendering.manifest import Manifest
-from workers.sync import health as rules
 from workers.sync import inventory
 from workers.sync.apply import Gate, Write, ensure_namespace, examine, write
 from workers.sync.changes import ChangeSet
 from workers.sync.desired import prepare, scopes
+from workers.sync.health import may_be_unready
 from workers.sync.inventory import GroupKind, Inventory
 from workers.sync.plan import Key, Live, Plan, Wanted, plan, subject
 from workers.sync.prune import prune
+from workers.sync.readiness import assess
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,27 +248,16 @@ async def judge(
     client: ClusterClient, kinds: Kinds, applyset: str, keys: Sequence[Key], done: ChangeSet, *, wait: bool
 ) -> None:
     """Set the health of a Sync from its live objects; one list for each kind that may not be ready."""
-    if not wait:
-        done.health = "healthy"
-        return
-    pairs = sorted({key[:2] for key in keys if rules.may_be_unready(key[0], key[1])})
+    pairs = sorted({key[:2] for key in keys if may_be_unready(key[0], key[1])}) if wait else []
     resources = [found for pair in pairs if (found := kinds.any_version(*pair))]
     selector = f"{inventory.PART_OF}={applyset}"
     lists = await asyncio.gather(*(client.list_full(resource, selector) for resource in resources))
-    wanted, worst = set(keys), "healthy"
-    rank = ("healthy", "suspended", "progressing", "degraded")
-    done.not_ready.clear()
-    for resource, items in zip(resources, lists, strict=True):
-        for body in items:
-            meta = body["metadata"]
-            key = (resource.group, resource.kind, meta.get("namespace") or "", meta["name"])
-            if key not in wanted:
-                continue
-            verdict, why = rules.judge(body)
-            if verdict != "healthy":
-                done.not_ready.append(f"{subject(key)}: {why}")
-            worst = max(worst, verdict, key=rank.index)
-    done.health = worst  # type: ignore[assignment]
+    live = {
+        (resource.group, resource.kind, body["metadata"].get("namespace") or "", body["metadata"]["name"]): body
+        for resource, items in zip(resources, lists, strict=True)
+        for body in items
+    }
+    await assess(client, kinds, keys if wait else (), live, done)
 
 
 async def _close(context: Context, kinds: Kinds, work: _Work) -> None:
