@@ -7,6 +7,8 @@ import hmac
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import orjson
+
 MASK = "***"
 LONGEST_VALUE = 512
 """Characters of one value that go into a diff; the rest is cut."""
@@ -30,8 +32,21 @@ def digest(key: bytes, value: bytes) -> str:
     return hmac.new(key, value, hashlib.sha256).hexdigest()
 
 
-def masked_value(value: Any) -> Any:
+def masked(value: Any, key: bytes) -> str:
+    """What stands for a secret value: equal values give equal masks, and without the key nobody can test a guess."""
+    return f"{MASK}{digest(key, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))[:8]}"
+
+
+def shortened(value: Any) -> Any:
     """A value short enough for an event; long texts are cut and say so."""
     if isinstance(value, str) and len(value) > LONGEST_VALUE:
         return f"{value[:LONGEST_VALUE]}… ({len(value)} characters)"
     return value
+
+
+def without_values(message: str, secret: dict[str, Any]) -> str:
+    """A message about a Secret without any of its values, be they quoted as they are or in base64."""
+    values = [str(value) for part in ("data", "stringData") for value in (secret.get(part) or {}).values() if value]
+    for value in sorted(values, key=len, reverse=True):
+        message = message.replace(value, MASK)
+    return message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,8 +16,8 @@ from shared.documents.cluster import Cluster
 from shared.documents.fleet import Fleet
 from shared.documents.sync import Sync
 from shared.errors import FleetbeatError, TransientError
+from shared.state import approvals, identities, intents, keys, leaving, receipts, sources
 from shared.state import fleet as fleets
-from shared.state import intents, keys, receipts, sources
 from shared.state.intents import Refused, Run
 from workers.app import Runtime
 from workers.clusters.client import ClusterClient
@@ -25,10 +25,11 @@ from workers.polling import trail
 from workers.rendering.render import RenderRequest, render
 from workers.rendering.substitute import expand
 from workers.sources.spec import SourceSpec
-from workers.sync import engine, journal
-from workers.sync.apply import Gate, Write
+from workers.sync import engine, journal, recheck
+from workers.sync.apply import Gate
 from workers.sync.changes import ChangeSet
-from workers.sync.engine import Context, Job
+from workers.sync.engine import Context, Job, Outcome
+from workers.sync.examine import Write
 from workers.sync.record import record
 
 log = logging.getLogger("fleetbeat.worker")
@@ -52,60 +53,7 @@ def sync(mine: Runtime, cluster_name: str, intent: str) -> None:
         log.debug("cluster %s: nothing to do: %s", cluster_name, run.why)
         return
     _headroom(mine)
-    _run(mine, run, fleet, cluster)
-
-
-def _run(mine: Runtime, run: Run, fleet: Fleet, cluster: Cluster) -> None:
-    syncs = [sync for sync in fleet.syncs_of(cluster.name) if not sync.spec.suspend]
-    before = receipts.of_cluster(mine.store, cluster.name)
-    commits: dict[str, EventCommit] = {}
-    jobs = [_job(mine, run.commits, fleet, cluster, sync, commits) for sync in syncs]
-    was_unreachable = bool(mine.store.redis.exists(keys.reachability(cluster.name)))
-    try:
-        client = mine.client(cluster)
-    except FleetbeatError as error:
-        sets = [ChangeSet(job.sync.name, job.commit, job.render, state="failed", errors=[str(error)]) for job in jobs]
-    else:
-        by_sync = {job.sync.name: commits.get(job.commit) for job in jobs}
-        context = Context(
-            client=client,
-            namespace=cluster.spec.system_namespace,
-            fleet=mine.settings.fleet,
-            key=mine.key(),
-            receipts=before,
-            objects=receipts.objects_of(mine.store, cluster.name),
-            gate=_gate(mine, run, by_sync),
-        )
-        sets = mine.loop.run(_leased(mine, run, client, lambda: engine.run(context, jobs)), LONGEST_RUN)
-    unreachable = next((done.errors[0] for done in sets if done.state == "unreachable"), None)
-    if unreachable and not was_unreachable:
-        mine.store.redis.set(
-            keys.reachability(cluster.name), orjson.dumps({"since": mine.store.time(), "why": unreachable})
-        )
-    if was_unreachable and not unreachable:
-        mine.store.redis.delete(keys.reachability(cluster.name))
-    end = record(
-        run,
-        {sync.name: sync for sync in syncs},
-        sets,
-        before,
-        commits,
-        now=mine.store.time(),
-        worker=mine.name,
-        was_unreachable=was_unreachable,
-    )
-    kept = intents.finish(
-        mine.store,
-        run,
-        events=[(event.id, event.to_json()) for event in end.events],
-        receipts={name: receipt.to_json() for name, receipt in end.receipts.items()},
-        objects=end.objects,
-        next_in=end.next_in,
-        next_reason=end.next_reason,
-        stream_max=mine.settings.stream_max_events,
-    )
-    if not kept:
-        log.warning("cluster %s: run %s was taken over, its successor records what it wrote", cluster.name, run.id)
+    _Sync(mine, run, fleet, cluster).run()
 
 
 def preview(mine: Runtime, cluster_name: str, request: str) -> None:
@@ -116,16 +64,9 @@ def preview(mine: Runtime, cluster_name: str, request: str) -> None:
         return
     pinned = {name: status.commit for name, status in sources.every(mine.store).items() if status.commit}
     try:
-        jobs = [_job(mine, pinned, fleet, cluster, sync, {}) for sync in fleet.syncs_of(cluster_name)]
-        context = Context(
-            client=mine.client(cluster),
-            namespace=cluster.spec.system_namespace,
-            fleet=mine.settings.fleet,
-            key=mine.key(),
-            receipts={},
-            objects=receipts.objects_of(mine.store, cluster_name),
-            gate=Gate(_never, _never_journal),
-        )
+        gone = leaving.of_cluster(mine.store, cluster_name)
+        jobs = [*_jobs(mine, pinned, fleet, cluster, {}), *_leaving(gone, cluster, fleet, {})]
+        context = _context(mine, cluster, Gate(_never, _never_kept))
         rows = mine.loop.run(engine.preview(context, jobs), 60)
         answer: dict[str, Any] = {"objects": [{"sync": name, **row} for name, items in rows.items() for row in items]}
     except FleetbeatError as error:
@@ -133,15 +74,191 @@ def preview(mine: Runtime, cluster_name: str, request: str) -> None:
     sources.put_answer(mine.store, request, answer)
 
 
+class _Sync:
+    """One run."""
+
+    def __init__(self, mine: Runtime, run: Run, fleet: Fleet, cluster: Cluster) -> None:
+        self.mine, self.for_, self.fleet, self.cluster = mine, run, fleet, cluster
+        self.commits: dict[str, EventCommit] = {}
+        self.unsettled: list[bytes] = []
+        self.commit_of: dict[str, EventCommit | None] = {}
+
+    def run(self) -> None:
+        """From the renders to the record."""
+        store, name = self.mine.store, self.cluster.name
+        before = receipts.of_cluster(store, name)
+        gone = leaving.of_cluster(store, name)
+        approved = {sync: found.digest for sync, found in approvals.of_cluster(store, name).items()}
+        jobs = _jobs(self.mine, self.for_.commits, self.fleet, self.cluster, self.commits, approved)
+        jobs += _leaving(gone, self.cluster, self.fleet, approved)
+        self.commit_of = {job.sync.name: self.commits.get(job.commit) for job in jobs}
+        was_unreachable = bool(store.redis.exists(keys.reachability(name)))
+        outcome = self._outcome(jobs, before)
+        self._note_reachability(outcome.sets, was_unreachable=was_unreachable)
+        end = record(
+            self.for_,
+            {**gone, **{sync.name: sync for sync in self.fleet.syncs_of(name)}},
+            outcome.sets,
+            before,
+            self.commits,
+            now=store.time(),
+            worker=self.mine.name,
+            was_unreachable=was_unreachable,
+        )
+        mark = {receipts.MARK: outcome.mark.to_bytes()} if outcome.mark else {}
+        kept = intents.finish(
+            store,
+            self.for_,
+            events=[(event.id, event.to_json()) for event in end.events],
+            receipts={sync: receipt.to_json() if receipt else b"" for sync, receipt in end.receipts.items()},
+            objects={**end.objects, **mark},
+            unsettled=self.unsettled,
+            next_in=end.next_in,
+            next_reason=end.next_reason,
+            stream_max=self.mine.settings.stream_max_events,
+        )
+        if not kept:
+            log.warning("cluster %s: run %s was taken over, its successor records what it wrote", name, self.for_.id)
+            return
+        for done in outcome.sets:
+            if done.gone:
+                leaving.forget(store, name, done.sync)
+            if done.sync in approved and not done.deletions:
+                approvals.forget(store, name, done.sync)
+
+    def _outcome(self, jobs: list[Job], before: Mapping[str, receipts.SyncReceipt]) -> Outcome:
+        try:
+            context = _context(self.mine, self.cluster, self._gate(), before, self._claim)
+        except FleetbeatError as error:
+            errors = [str(error)]
+            sets = [ChangeSet(j.sync.name, j.commit, j.render, "failed", errors=errors) for j in jobs if not j.observed]
+            return Outcome(sets)
+        return self.mine.loop.run(self._leased(context, jobs), LONGEST_RUN)
+
+    async def _leased(self, context: Context, jobs: Sequence[Job]) -> Outcome:
+        """Settle what is left of earlier runs, then work with the lease renewed in the background until the work is done."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            left = await asyncio.to_thread(intents.journalled, self.mine.store, self.for_.cluster)
+            if left:
+                await self._settle(context.client, left)
+            if self.for_.reason == "health" and not left and recheck.enough(context, jobs):
+                outcome = await recheck.recheck(context, jobs)
+                if outcome is not None:
+                    return outcome
+            return await engine.run(context, jobs)
+        finally:
+            renewing.cancel()
+
+    async def _settle(self, client: ClusterClient, left: Sequence[bytes]) -> None:
+        try:
+            events = await journal.settle(client, left, self.mine.store.time(), self.mine.key())
+        except FleetbeatError as error:
+            log.warning("cluster %s: what earlier runs left is settled later: %s", self.for_.cluster, error)
+            self.unsettled += left
+            return
+        rows = [(event.id, event.to_json()) for event in events]
+        await asyncio.to_thread(intents.finish, self.mine.store, self.for_, events=rows, settle_only=True)
+
+    async def _renew(self) -> None:
+        lease = self.mine.settings.lease_seconds
+        while True:
+            await asyncio.sleep(lease / 3)
+            try:
+                await asyncio.to_thread(intents.gate, self.mine.store, self.for_, lease)
+            except intents.HeldError:
+                continue
+
+    def _gate(self) -> Gate:
+        lease, key = self.mine.settings.lease_seconds, self.mine.key()
+
+        def rows(sync: str, writes: Sequence[Write]) -> list[bytes]:
+            return journal.entries(self.for_, sync, self.commit_of.get(sync), writes, key)
+
+        async def through(sync: str, writes: Sequence[Write]) -> None:
+            await asyncio.to_thread(intents.gate, self.mine.store, self.for_, lease, rows(sync, writes))
+
+        def keep(sync: str, writes: Sequence[Write]) -> None:
+            self.unsettled += rows(sync, writes)
+
+        return Gate(through, keep)
+
+    def _claim(self, uid: str) -> str | None:
+        where = self.cluster.spec.system_namespace
+        return identities.claim(self.mine.store, uid, where, self.cluster.name, set(self.fleet.clusters))
+
+    def _note_reachability(self, sets: Sequence[ChangeSet], *, was_unreachable: bool) -> None:
+        store, key = self.mine.store, keys.reachability(self.cluster.name)
+        why = next((done.errors[0] for done in sets if done.state == "unreachable"), None)
+        if why and not was_unreachable:
+            store.redis.set(key, orjson.dumps({"since": store.time(), "why": why}))
+        if was_unreachable and not why:
+            store.redis.delete(key)
+
+
+def _context(
+    mine: Runtime,
+    cluster: Cluster,
+    gate: Gate,
+    before: Mapping[str, receipts.SyncReceipt] | None = None,
+    claim: Callable[[str], str | None] = lambda _uid: None,
+) -> Context:
+    spec = cluster.spec
+    known = before or {}
+    return Context(
+        client=mine.client(cluster),
+        namespace=spec.system_namespace,
+        fleet=mine.settings.fleet,
+        key=mine.key(),
+        receipts=known,
+        objects=receipts.objects_of(mine.store, cluster.name),
+        gate=gate,
+        since=max((receipt.finished_at for receipt in known.values()), default=0.0),
+        now=mine.store.time(),
+        namespaces=tuple(dict.fromkeys((*spec.namespaces, spec.system_namespace))) if spec.namespaces else (),
+        mark=receipts.mark_of(mine.store, cluster.name),
+        claim=claim,
+    )
+
+
+def _jobs(
+    mine: Runtime,
+    pinned: Mapping[str, str],
+    fleet: Fleet,
+    cluster: Cluster,
+    commits: dict[str, EventCommit],
+    approved: Mapping[str, str] | None = None,
+) -> list[Job]:
+    known = approved or {}
+    return [
+        _job(mine, pinned, fleet, cluster, sync, commits, known.get(sync.name, ""))
+        for sync in fleet.syncs_of(cluster.name)
+    ]
+
+
+def _leaving(gone: Mapping[str, Sync], cluster: Cluster, fleet: Fleet, approved: Mapping[str, str]) -> list[Job]:
+    variables = fleet.variables_of(cluster.name)
+    return [
+        Job(sync, account=_account(sync, cluster, variables), leaving=True, approved=approved.get(name, ""))
+        for name, sync in gone.items()
+    ]
+
+
 def _job(
-    mine: Runtime, pinned: Any, fleet: Fleet, cluster: Cluster, sync: Sync, commits: dict[str, EventCommit]
+    mine: Runtime,
+    pinned: Mapping[str, str],
+    fleet: Fleet,
+    cluster: Cluster,
+    sync: Sync,
+    commits: dict[str, EventCommit],
+    approved: str,
 ) -> Job:
     source = fleet.sources[sync.spec.source_ref.name]
     commit_id = pinned.get(source.name)
     if not commit_id:
         status = sources.get(mine.store, source.name)
         why = status.error if status and status.error else f"source {source.name} was not fetched yet"
-        return Job(sync, error=why)
+        return Job(sync, error=why, observed=sync.spec.suspend)
     try:
         spec = SourceSpec.of(source)
         commit = mine.mirrors.commit_info(spec, commit_id)
@@ -156,10 +273,11 @@ def _job(
             common_annotations=dict(sync.spec.common_metadata.annotations),
             ignore=source.spec.ignore,
         )
+        account = _account(sync, cluster, variables)
         with mine.mirrors.tree(spec, commit_id) as tree:
             rendered = render(tree, request, mine.settings, mine.cache)
     except FleetbeatError as error:
-        return Job(sync, commit_id, error=f"Sync {sync.name}: {error}")
+        return Job(sync, commit_id, error=f"Sync {sync.name}: {error}", observed=sync.spec.suspend)
     sources.remember_looked_at(mine.store, rendered.digest, rendered.looked_at)
     parent = {
         "commit": commit.id,
@@ -168,45 +286,25 @@ def _job(
         "appliedAt": rfc3339(mine.store.time()),
         "worker": mine.name,
     }
-    return Job(sync, commit_id, rendered.digest, rendered.objects, parent=parent)
+    return Job(
+        sync,
+        commit_id,
+        rendered.digest,
+        rendered.objects,
+        parent=parent,
+        account=account,
+        observed=sync.spec.suspend,
+        approved=approved,
+    )
 
 
-def _gate(mine: Runtime, run: Run, commits: dict[str, EventCommit | None]) -> Gate:
-    lease = mine.settings.lease_seconds
-
-    async def check() -> None:
-        await asyncio.to_thread(intents.gate, mine.store, run, lease, renew=True)
-
-    async def write_down(sync: str, writes: Sequence[Write]) -> None:
-        rows = journal.entries(run, sync, commits.get(sync), writes)
-        await asyncio.to_thread(intents.write_ahead, mine.store, run, rows)
-
-    return Gate(check, write_down)
-
-
-async def _leased(mine: Runtime, run: Run, client: ClusterClient, work: Callable[[], Any]) -> list[ChangeSet]:
-    """Settle what a dead run left, then work with the lease renewed in the background until the work is done."""
-    renewing = asyncio.create_task(_renew(mine, run))
-    try:
-        left = await asyncio.to_thread(intents.journalled, mine.store, run.cluster)
-        if left:
-            events = await journal.settle(client, left, mine.store.time())
-            rows = [(event.id, event.to_json()) for event in events]
-            await asyncio.to_thread(intents.finish, mine.store, run, events=rows, settle_only=True)
-        sets: list[ChangeSet] = await work()
-        return sets
-    finally:
-        renewing.cancel()
-
-
-async def _renew(mine: Runtime, run: Run) -> None:
-    lease = mine.settings.lease_seconds
-    while True:
-        await asyncio.sleep(lease / 3)
-        try:
-            await asyncio.to_thread(intents.gate, mine.store, run, lease, renew=True)
-        except intents.HeldError:
-            continue
+def _account(sync: Sync, cluster: Cluster, variables: Mapping[str, str]) -> str | None:
+    """The user that a service account is to the API server; it lives in the Sync's targetNamespace, else the system namespace."""
+    spec = sync.spec
+    if not spec.service_account_name:
+        return None
+    namespace = expand(spec.target_namespace, variables) if spec.target_namespace else cluster.spec.system_namespace
+    return f"system:serviceaccount:{namespace}:{expand(spec.service_account_name, variables)}"
 
 
 def _headroom(mine: Runtime) -> None:
@@ -219,9 +317,9 @@ def _headroom(mine: Runtime) -> None:
         )
 
 
-async def _never() -> None:
+async def _never(_sync: str, _writes: Sequence[Write]) -> None:
     raise AssertionError("a preview writes nothing")
 
 
-async def _never_journal(_sync: str, _writes: Sequence[Write]) -> None:
+def _never_kept(_sync: str, _writes: Sequence[Write]) -> None:
     raise AssertionError("a preview writes nothing")

@@ -77,16 +77,16 @@ def start(store: Store, cluster: str, intent: str, queue: str, run: str, worker:
     )
 
 
-def gate(store: Store, run: Run, lease: float, *, renew: bool = False) -> float:
-    """Ask whether the run may go on writing; returns the seconds its lease still lasts.
+def gate(store: Store, run: Run, lease: float, entries: Sequence[bytes] = ()) -> float:
+    """Ask whether the run may go on writing, and journal what it is about to write; returns the seconds its lease now lasts.
 
     Raises:
-        LostLeaseError: The lease ran out or was taken over.
-        HeldError: A hold is in force; the lease is renewed all the same when asked for.
+        LostLeaseError: The lease ran out or was taken over; nothing was journalled.
+        HeldError: A hold is in force; nothing was journalled, and the lease is renewed all the same.
     """
     what, detail = store.gate(
-        keys=[keys.intent(run.cluster), keys.DUE, keys.RUNNING, keys.HOLDS],
-        args=[run.cluster, run.token, lease, run.queue, int(renew)],
+        keys=[keys.intent(run.cluster), keys.DUE, keys.RUNNING, keys.HOLDS, keys.journal(run.cluster)],
+        args=[run.cluster, run.token, lease, run.queue, *entries],
     )
     if what == b"lost":
         raise LostLeaseError(f"cluster {run.cluster}: run {run.id} lost its lease, nothing more is written by it")
@@ -95,20 +95,8 @@ def gate(store: Store, run: Run, lease: float, *, renew: bool = False) -> float:
     return float(detail)
 
 
-def write_ahead(store: Store, run: Run, entries: Sequence[bytes]) -> None:
-    """Journal what is about to be written.
-
-    Raises:
-        LostLeaseError: The lease belongs to somebody else; nothing was journalled.
-    """
-    if entries and not store.journal(
-        keys=[keys.intent(run.cluster), keys.journal(run.cluster)], args=[run.token, *entries]
-    ):
-        raise LostLeaseError(f"cluster {run.cluster}: run {run.id} lost its lease before it wrote anything")
-
-
 def journalled(store: Store, cluster: str) -> list[bytes]:
-    """What a run that never ended said it would write."""
+    """What runs said they would write and nobody knows whether they did."""
     return cast("list[bytes]", store.redis.lrange(keys.journal(cluster), 0, -1))
 
 
@@ -119,6 +107,7 @@ def finish(
     events: Sequence[tuple[str, bytes]] = (),
     receipts: Mapping[str, bytes] | None = None,
     objects: Mapping[str, bytes] | None = None,
+    unsettled: Sequence[bytes] = (),
     next_in: float = 0.0,
     next_reason: Reason = "interval",
     stream_max: int = 200_000,
@@ -130,8 +119,9 @@ def finish(
         store: The state.
         run: The run that ends.
         events: (id, JSON) in order.
-        receipts: Sync → JSON.
-        objects: Sync → compressed object receipts.
+        receipts: Sync → JSON; empty to remove it.
+        objects: Sync → compressed object receipts; empty to remove them.
+        unsettled: Journal entries of writes whose outcome the next run has to find out.
         next_in: Seconds until the cluster is due again.
         next_reason: Why it will be.
         stream_max: Events the stream keeps, roughly.
@@ -144,6 +134,7 @@ def finish(
         flat.append(len(table))
         for name, body in table.items():
             flat += [name, body]
+    flat += [len(unsettled), *unsettled]
     names = [keys.intent(run.cluster), keys.journal(run.cluster), keys.DUE, keys.RUNNING, keys.receipts(run.cluster)]
     names += [keys.objects(run.cluster), keys.STREAM, keys.REASONS]
     return bool(store.finish(keys=names, args=[*flat, int(settle_only)]))

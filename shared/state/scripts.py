@@ -63,13 +63,15 @@ for index, member in ipairs(due) do
     elseif lease > now then
       redis.call('ZADD', KEYS[2], lease + 0.05, member)
     else
-      redis.call('HDEL', key, 'run', 'lease', 'worker')
+      local died = redis.call('HDEL', key, 'run', 'lease', 'worker')
       redis.call('ZREM', KEYS[9], cluster)
       local intent = redis.call('HGET', key, 'intent')
       local reason = redis.call('HGET', KEYS[3], cluster)
       if not intent then
         intent = ARGV[6] .. '-' .. index
-        redis.call('HSET', key, 'intent', intent, 'queued', now, 'reason', 'interval', 'actor', 'beat')
+        redis.call('HSET', key, 'intent', intent, 'queued', now)
+        -- Who takes over a dead run runs for the same reason.
+        if died == 0 then redis.call('HSET', key, 'reason', 'interval', 'actor', 'beat') end
       end
       if reason then
         local why = cjson.decode(reason)
@@ -120,7 +122,7 @@ if hold then
 end
 local token = redis.call('INCR', KEYS[4])
 local got = redis.call('HMGET', KEYS[1], 'reason', 'actor', 'fleet', 'commits', 'queued')
-redis.call('HDEL', KEYS[1], 'intent', 'reason', 'actor', 'queued')
+redis.call('HDEL', KEYS[1], 'intent', 'queued')
 redis.call('HSET', KEYS[1], 'run', ARGV[3], 'token', token, 'worker', ARGV[4], 'lease', now + tonumber(ARGV[5]), 'started', now)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[5]), ARGV[1])
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), 'sync/' .. ARGV[1])
@@ -128,8 +130,9 @@ return {'started', token, got[1] or 'interval', got[2] or 'beat', got[3] or '', 
 """
 )
 
-# KEYS: intent, due, running, holds; ARGV: cluster, token, lease (s), queue, renew 0|1
-# Renews the lease and checks the holds. Returns {'ok', seconds left}, {'lost', ''} or {'held', hold}
+# KEYS: intent, due, running, holds, journal; ARGV: cluster, token, lease (s), queue, journal entry*
+# Renews the lease, checks the holds and writes down what is about to be written.
+# Returns {'ok', seconds left}, {'lost', ''} or {'held', hold}; nothing is journalled unless it is ok.
 GATE = (
     _NOW
     + _HELD
@@ -137,14 +140,13 @@ GATE = (
 if redis.call('HGET', KEYS[1], 'token') ~= ARGV[2] or not redis.call('HGET', KEYS[1], 'run') then return {'lost', ''} end
 local lease = tonumber(redis.call('HGET', KEYS[1], 'lease') or '0')
 if lease <= now then return {'lost', ''} end
-if ARGV[5] == '1' then
-  lease = now + tonumber(ARGV[3])
-  redis.call('HSET', KEYS[1], 'lease', lease)
-  redis.call('ZADD', KEYS[3], lease, ARGV[1])
-  redis.call('ZADD', KEYS[2], 'XX', 'GT', lease, 'sync/' .. ARGV[1])
-end
+lease = now + tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 'lease', lease)
+redis.call('ZADD', KEYS[3], lease, ARGV[1])
+redis.call('ZADD', KEYS[2], 'XX', 'GT', lease, 'sync/' .. ARGV[1])
 local hold = held(KEYS[4], ARGV[4], ARGV[1])
 if hold then return {'held', hold} end
+for i = 5, #ARGV do redis.call('RPUSH', KEYS[5], ARGV[i]) end
 return {'ok', tostring(lease - now)}
 """
 )
@@ -157,17 +159,10 @@ redis.call('SET', KEYS[1], cjson.encode(commits))
 return 1
 """
 
-# KEYS: intent, journal; ARGV: token, entry*
-# Writes down what is about to be written. Returns 1, or 0 when the lease belongs to somebody else.
-JOURNAL = """
-if redis.call('HGET', KEYS[1], 'token') ~= ARGV[1] then return 0 end
-for i = 2, #ARGV do redis.call('RPUSH', KEYS[2], ARGV[i]) end
-return 1
-"""
-
 # KEYS: intent, journal, due, running, receipts, objects, stream, reasons
 # ARGV: cluster, token, next (s), next reason, stream maxlen, n events, (id, json)*, n receipts, (sync, json)*,
-#       n objects, (sync, bytes)*, settle-only 0|1
+#       n objects, (sync, bytes)*, n journal entries, entry*, settle-only 0|1
+# An empty receipt or object value removes the field. The journal entries are writes whose outcome nobody knows yet.
 # The one end of a run: events, receipts and the freed intent, or nothing. Returns 1, or 0 when fenced off.
 FINISH = (
     _NOW
@@ -180,11 +175,16 @@ for _ = 1, count() do
   redis.call('XADD', KEYS[7], 'MAXLEN', '~', ARGV[5], '*', 'id', ARGV[i], 'event', ARGV[i + 1])
   i = i + 2
 end
-for _ = 1, count() do redis.call('HSET', KEYS[5], ARGV[i], ARGV[i + 1]); i = i + 2 end
-for _ = 1, count() do redis.call('HSET', KEYS[6], ARGV[i], ARGV[i + 1]); i = i + 2 end
+for _, key in ipairs({KEYS[5], KEYS[6]}) do
+  for _ = 1, count() do
+    if ARGV[i + 1] == '' then redis.call('HDEL', key, ARGV[i]) else redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+    i = i + 2
+  end
+end
 redis.call('DEL', KEYS[2])
+for _ = 1, count() do redis.call('RPUSH', KEYS[2], ARGV[i]); i = i + 1 end
 if ARGV[i] == '1' then return 1 end
-redis.call('HDEL', KEYS[1], 'run', 'token', 'lease', 'worker', 'started')
+redis.call('HDEL', KEYS[1], 'run', 'token', 'lease', 'worker', 'started', 'reason', 'actor')
 redis.call('ZREM', KEYS[4], ARGV[1])
 local member = 'sync/' .. ARGV[1]
 local wanted = redis.call('HEXISTS', KEYS[8], ARGV[1]) == 1 or redis.call('HEXISTS', KEYS[1], 'intent') == 1

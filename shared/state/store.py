@@ -34,7 +34,6 @@ class Store:
         self.start = register(scripts.START)
         self.gate = register(scripts.GATE)
         self.pin = register(scripts.PIN)
-        self.journal = register(scripts.JOURNAL)
         self.finish = register(scripts.FINISH)
         self._key: bytes | None = None
         self._lock = threading.Lock()

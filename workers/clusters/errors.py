@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -18,7 +19,11 @@ class ClusterUnreachableError(TransientError):
 
 
 class UnauthorizedError(PermanentError):
-    """The credentials are refused (401) or not allowed to do this (403)."""
+    """The credentials are refused (401)."""
+
+
+class ForbiddenError(PermanentError):
+    """The credentials, or the service account that is impersonated, are not allowed to do this (403)."""
 
 
 class UnknownKindError(PermanentError):
@@ -31,6 +36,10 @@ class KindUnavailableError(TransientError):
 
 class InvalidObjectError(PermanentError):
     """The API server refuses the object as it is."""
+
+
+class ImmutableFieldError(InvalidObjectError):
+    """The only cause is a field that cannot be changed: a new object in its place would be accepted."""
 
 
 class FieldConflictError(ConflictError):
@@ -55,17 +64,28 @@ def translate(cluster: str, what: str, status: int, body: bytes, retry_after: st
     if status == 401:
         return UnauthorizedError(f"{text}; the token or certificate of the kubeconfig is not accepted, renew it")
     if status == 403:
-        return UnauthorizedError(f"{text}; grant the kubeconfig's user this right")
+        return ForbiddenError(f"{text}; grant this right")
     if status == 404:
         return NotFoundError(text)
     if status == 409 and any(cause.get("reason") == "FieldManagerConflict" for cause in causes):
         return FieldConflictError(text)
     if status in {409, 410}:
         return StaleError(text)
+    if status == 422 and _only_immutable(causes):
+        return ImmutableFieldError(text)
     if status in {400, 405, 413, 415, 422} or (status == 500 and not reason and "typed patch" in message):
         return InvalidObjectError(text)
     after = float(retry_after) if retry_after and retry_after.isdigit() else None
     return ServerError(f"{text} (HTTP {status})", retry_after=after)
+
+
+_IMMUTABLE = re.compile(
+    r"immutable|may not change once set|cannot change roleRef|updates to statefulset spec for fields other than"
+)
+
+
+def _only_immutable(causes: list[dict[str, Any]]) -> bool:
+    return bool(causes) and all(_IMMUTABLE.search(str(cause.get("message"))) for cause in causes)
 
 
 def _status(body: bytes) -> dict[str, Any]:

@@ -1,186 +1,184 @@
-"""Reading what is suspect and writing what differs; `plan` has said which. Errors are collected per object, never just the first."""
+"""Writing what differs, stage by stage and wave by wave; `plan` and `examine` have said what. Every object's error is kept."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
+from shared.clock import rfc3339
 from shared.errors import FleetbeatError, StaleError
-from shared.state.receipts import ObjectReceipt
-from workers.clusters.client import MANAGER, ClusterClient
-from workers.clusters.discovery import Kinds
-from workers.clusters.errors import UnknownKindError
-from workers.sync import diff, digests, inventory
+from workers.clusters.client import ABSENT, JSON_PATCH, ClusterClient
+from workers.clusters.discovery import Kinds, Resource
+from workers.clusters.errors import ClusterUnreachableError, ForbiddenError, ImmutableFieldError
+from workers.sync import diff, ownership
 from workers.sync.changes import Change, ChangeSet
-from workers.sync.plan import Wanted, subject, text
+from workers.sync.examine import Scope, Write, adopts, examine, receipt_of, recreates
+from workers.sync.plan import Key, Wanted, subject, text
 from workers.sync.stages import staged
 
 BATCH = 16
 """Writes between two looks at the lease and the holds."""
+ATTEMPTS = 4
+"""Times that an object is read anew because somebody wrote it in between."""
 ESTABLISH_SECONDS = 30.0
+GONE_SECONDS = 20.0
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
-    """One object that differs from what is desired. `before` is None when there is none."""
-
-    want: Wanted
-    before: Body | None
-    change: Change
-    drifted: Change | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Gate:
-    """What every write goes through: `journal` writes down what comes, `check` raises when no more may be written."""
+    """What every write goes through.
 
-    check: Callable[[], Awaitable[None]]
-    journal: Callable[[str, Sequence[Write]], Awaitable[None]]
+    Args:
+        open: Writes down what a Sync is about to write, and raises when no more may be written.
+        keep: Writes of a Sync whose outcome nobody knows (the answer got lost): the next run settles them.
+    """
 
-
-async def examine(
-    client: ClusterClient,
-    kinds: Kinds,
-    suspects: Sequence[Wanted],
-    receipts: Mapping[str, ObjectReceipt],
-    done: ChangeSet,
-) -> list[Write]:
-    """Read every suspect and ask the server whether applying it would change anything; fills `done` with those it would not."""
-    answers = await asyncio.gather(
-        *(_examine(client, kinds, want, receipts.get(text(want.key))) for want in suspects), return_exceptions=True
-    )
-    writes = []
-    for want, answer in zip(suspects, answers, strict=True):
-        if isinstance(answer, Write):
-            writes.append(answer)
-        elif isinstance(answer, FleetbeatError):
-            done.errors.append(f"{want.manifest.origin}: {answer}")
-        elif isinstance(answer, BaseException):
-            raise answer
-        else:
-            done.unchanged += 1
-            done.receipts[text(want.key)] = _receipt(want, answer)
-    return writes
+    open: Callable[[str, Sequence[Write]], Awaitable[None]]
+    keep: Callable[[str, Sequence[Write]], None]
 
 
-async def _examine(client: ClusterClient, kinds: Kinds, want: Wanted, receipt: ObjectReceipt | None) -> Write | Body:
-    manifest = want.manifest
-    known = receipt is not None and receipt.desired == want.digest
-    try:
-        resource = kinds.exact(client.name, manifest.group, manifest.version, manifest.kind)
-    except UnknownKindError:
-        # Its CustomResourceDefinition is in an earlier stage of this run.
-        return Write(want, None, Change("created", want.key))
-    live = await client.get(resource, want.key[2], want.key[3])
-    if live is None:
-        gone = Change("drifted", want.key, drift="deleted by hand") if known else None
-        return Write(want, None, Change("created", want.key), gone)
-    would = await client.apply(resource, manifest.body, dry_run=True)
-    if _same(live, would) and inventory.owned(live["metadata"]):
-        return live
-    rows = tuple(diff.fields(live, would))
-    overruled = _overruled(live, would)
-    drifted = None
-    if known:
-        drifted = Change("drifted", want.key, rows, _who(overruled or _others(live)))
-    elif receipt is not None and overruled:
-        # Git moved as well: what the hand changed and what the commit changes stand in one diff, that of the write.
-        drifted = Change("drifted", want.key, (), _who(overruled))
-    return Write(want, live, Change("configured", want.key, rows), drifted)
+@dataclass(slots=True)
+class Written:
+    """What writing led to: the kinds as known afterwards, and the objects as the answers showed them."""
+
+    kinds: Kinds
+    bodies: dict[Key, Body]
 
 
-def _same(live: Body, would: Body) -> bool:
-    return orjson.dumps(_bare(live), option=orjson.OPT_SORT_KEYS) == orjson.dumps(
-        _bare(would), option=orjson.OPT_SORT_KEYS
-    )
+async def write(scope: Scope, writes: Sequence[Write], gate: Gate, done: ChangeSet) -> Written:
+    """Write all, each stage only after a clean one before it.
+
+    Raises:
+        LostLeaseError, HeldError: From the gate; what was written until then is in `done`.
+    """
+    result = Written(scope.kinds, {})
+    by_key = {item.want.key: item for item in writes}
+    for stage in staged([item.want for item in writes]):
+        scope = replace(scope, kinds=result.kinds)
+        pending = [by_key[want.key] for want in stage]
+        for start in range(0, len(pending), BATCH):
+            await _batch(scope, pending[start : start + BATCH], gate, done, result.bodies)
+        if done.errors:
+            break
+        definitions = [item.want for item in pending if item.want.key[1] == "CustomResourceDefinition"]
+        if definitions:
+            result.kinds = await _established(scope.client, definitions, done)
+    return result
 
 
-def _bare(body: Body) -> Body:
-    meta = {k: v for k, v in body["metadata"].items() if k not in {"managedFields", "resourceVersion", "generation"}}
-    return {**body, "metadata": meta}
-
-
-def _others(live: Body) -> list[Body]:
-    """Entries of managedFields that are not ours and not for a status."""
-    entries: list[Body] = live["metadata"].get("managedFields") or []
-    return [entry for entry in entries if entry.get("manager") != MANAGER and entry.get("subresource") != "status"]
-
-
-def _overruled(live: Body, would: Body) -> list[Body]:
-    """Entries of others that own less once we have applied: theirs is what would be reverted."""
-    after = {(entry.get("manager"), entry.get("operation")): entry.get("fieldsV1") for entry in _others(would)}
-    return [
-        entry
-        for entry in _others(live)
-        if after.get((entry.get("manager"), entry.get("operation"))) != entry.get("fieldsV1")
+async def _batch(scope: Scope, batch: Sequence[Write], gate: Gate, done: ChangeSet, bodies: dict[Key, Body]) -> None:
+    for _ in range(ATTEMPTS):
+        await gate.open(done.sync, batch)
+        answers = await asyncio.gather(*(_write(scope, item, gate, done) for item in batch), return_exceptions=True)
+        stale: list[Write] = []
+        for item, answer in zip(batch, answers, strict=True):
+            if isinstance(answer, StaleError):
+                stale.append(item)
+            elif isinstance(answer, FleetbeatError):
+                if isinstance(answer, ClusterUnreachableError):
+                    gate.keep(done.sync, [item])
+                done.errors.append(f"{item.want.manifest.origin}: {answer}")
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                body, change = answer
+                _record(scope, replace(item, change=change), body, done, bodies)
+        if not stale:
+            return
+        # Somebody wrote in between, or what was taken for missing is there: look again before deciding anew.
+        known = {text(item.want.key): item.receipt for item in stale if item.receipt}
+        batch = await examine(scope, [(item.want, None) for item in stale], known, done)
+        if not batch:
+            return
+    done.errors += [
+        f"{item.want.manifest.origin}: {subject(item.want.key)} is changed by somebody all the time; it is tried again later"
+        for item in batch
     ]
 
 
-def _who(entries: list[Body]) -> str:
-    """What happened, with the manager that wrote last as managedFields name it."""
-    if not entries:
-        return "changed by somebody that managedFields does not name"
-    last = max(entries, key=lambda entry: entry.get("time") or "")
-    return f"changed by {last.get('manager')} at {last.get('time')}"
+def _record(scope: Scope, item: Write, answer: Body, done: ChangeSet, bodies: dict[Key, Body]) -> None:
+    want, before = item.want, item.before
+    bodies[want.key] = answer
+    done.receipts[text(want.key)] = receipt_of(want, answer, item.receipt)
+    if item.change.action == "recreated" or before is None:
+        done.changes += [change for change in (item.drifted, item.change) if change]
+        return
+    if answer["metadata"].get("resourceVersion") == before["metadata"].get("resourceVersion"):
+        done.unchanged += 1
+        return
+    rows = tuple(diff.fields(before, answer, scope.key))
+    drifted = item.drifted
+    if drifted is None and item.receipt and (hand := ownership.overruled(before["metadata"], answer["metadata"])):
+        # Git moved as well: what the hand changed and what the commit changes stand in one diff, that of the write.
+        drifted = Change("drifted", want.key, (), str(hand))
+    elif drifted is not None:
+        drifted = replace(drifted, diff=rows)
+    done.changes += [change for change in (drifted, replace(item.change, diff=rows)) if change]
 
 
-async def write(client: ClusterClient, kinds: Kinds, writes: Sequence[Write], gate: Gate, done: ChangeSet) -> Kinds:
-    """Write stage by stage, journalled and gated; a stage with errors is the last one. Returns the kinds as known afterwards."""
-    by_key = {item.want.key: item for item in writes}
-    for stage in staged([item.want for item in writes]):
-        items = [by_key[want.key] for want in stage]
-        for start in range(0, len(items), BATCH):
-            batch = items[start : start + BATCH]
-            await gate.journal(done.sync, batch)
-            await gate.check()
-            answers = await asyncio.gather(*(_write(client, kinds, item) for item in batch), return_exceptions=True)
-            for item, answer in zip(batch, answers, strict=True):
-                if isinstance(answer, FleetbeatError):
-                    done.errors.append(f"{item.want.manifest.origin}: {answer}")
-                elif isinstance(answer, BaseException):
-                    raise answer
-                else:
-                    done.changes += [change for change in (item.drifted, item.change) if change]
-                    done.receipts[text(item.want.key)] = _receipt(item.want, answer)
-        if done.errors:
-            break
-        if any(item.want.key[1] == "CustomResourceDefinition" for item in items):
-            kinds = await _established(
-                client, [item for item in items if item.want.key[1] == "CustomResourceDefinition"], done
-            )
-    return kinds
-
-
-async def _write(client: ClusterClient, kinds: Kinds, item: Write) -> Body:
+async def _write(scope: Scope, item: Write, gate: Gate, done: ChangeSet) -> tuple[Body, Change]:
     manifest = item.want.manifest
-    resource = kinds.exact(client.name, manifest.group, manifest.version, manifest.kind)
+    resource = scope.kinds.exact(scope.client.name, manifest.group, manifest.version, manifest.kind)
     if item.before is None:
-        return await client.apply(resource, manifest.body)
+        return await scope.client.apply(resource, manifest.body, version=ABSENT), item.change
+    version = item.before["metadata"]["resourceVersion"]
     try:
-        return await client.apply(resource, _at(manifest.body, item.before))
-    except StaleError:
-        # Status writers move the version all the time: read once more, and let a second conflict be one.
-        now = await client.get(resource, item.want.key[2], item.want.key[3])
-        return await client.apply(resource, _at(manifest.body, now) if now else manifest.body)
+        if adopts(item.want, item.before):
+            version = await _adopt(scope, resource, item, version)
+        return await scope.client.apply(resource, manifest.body, version=version), item.change
+    except ImmutableFieldError as error:
+        if not recreates(scope, item.want):
+            raise
+        body = await _recreate(scope, resource, item, gate, done)
+        return body, Change("recreated", item.want.key, item.change.diff, str(error))
 
 
-def _at(body: Body, live: Body) -> Body:
-    return {**body, "metadata": {**body["metadata"], "resourceVersion": live["metadata"]["resourceVersion"]}}
+async def _adopt(scope: Scope, resource: Resource, item: Write, version: str) -> str:
+    """Make ours what predecessors and people own, so that the apply that follows removes what Git does not name."""
+    assert item.before is not None
+    meta = item.before["metadata"]
+    entries = ownership.adopted(meta, rfc3339(scope.now)[:19] + "Z", item.want.manifest.api_version)
+    if entries is None:
+        return version
+    patch = [
+        {"op": "replace", "path": "/metadata/managedFields", "value": entries},
+        {"op": "replace", "path": "/metadata/resourceVersion", "value": version},
+    ]
+    answer = await scope.client.patch(resource, meta, JSON_PATCH, patch)
+    return str(answer["metadata"]["resourceVersion"])
 
 
-def _receipt(want: Wanted, live: Body) -> ObjectReceipt:
-    meta = live["metadata"]
-    return ObjectReceipt(meta["uid"], want.digest, digests.fingerprint(meta))
+async def _recreate(scope: Scope, resource: Resource, item: Write, gate: Gate, done: ChangeSet) -> Body:
+    """Delete and create, for an object whose change is refused for nothing but an immutable field."""
+    assert item.before is not None
+    key, meta = item.want.key, item.before["metadata"]
+    live = await scope.client.get(resource, key[2], key[3])
+    if live is not None and live["metadata"]["uid"] == meta["uid"]:
+        await gate.open(done.sync, [replace(item, change=Change("deleted", key))])
+        await scope.client.delete(resource, live["metadata"])
+    pause, deadline = 0.05, asyncio.get_running_loop().time() + GONE_SECONDS
+    while (live := await scope.client.get(resource, key[2], key[3])) and live["metadata"]["uid"] == meta["uid"]:
+        if asyncio.get_running_loop().time() > deadline:
+            holding = ", ".join(live["metadata"].get("finalizers") or ()) or "its deletion"
+            raise StuckDeletionError(
+                f"{subject(key)}: deleted to be recreated, but {holding} keeps it; look at it with kubectl"
+            )
+        await asyncio.sleep(pause)
+        pause = min(1.0, pause * 2)
+    await gate.open(done.sync, [replace(item, before=None, change=Change("created", key))])
+    return await scope.client.apply(resource, item.want.manifest.body, version=ABSENT)
 
 
-async def _established(client: ClusterClient, items: Sequence[Write], done: ChangeSet) -> Kinds:
+class StuckDeletionError(FleetbeatError):
+    """A deleted object does not go away."""
+
+
+async def _established(client: ClusterClient, definitions: Sequence[Wanted], done: ChangeSet) -> Kinds:
     """Wait until the definitions are served; they usually are within 50 ms."""
-    waiting = {item.want.key[3]: item.want for item in items}
+    waiting = {want.key[3]: want for want in definitions}
     deadline = asyncio.get_running_loop().time() + ESTABLISH_SECONDS
     pause = 0.05
     kinds = await client.discover()
@@ -205,9 +203,11 @@ async def _established(client: ClusterClient, items: Sequence[Write], done: Chan
     return kinds
 
 
-async def ensure_namespace(client: ClusterClient, kinds: Kinds, name: str, gate: Gate) -> None:
-    """Create the system namespace when it is missing."""
+async def ensure_namespace(client: ClusterClient, kinds: Kinds, name: str) -> None:
+    """Create the system namespace when it is missing; credentials that may not even look are believed to have one."""
     resource = kinds.exact(client.name, "", "v1", "Namespace")
-    if await client.get(resource, None, name) is None:
-        await gate.check()
-        await client.apply(resource, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        if await client.get(resource, None, name) is None:
+            await client.apply(resource, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    except ForbiddenError:
+        return

@@ -9,12 +9,9 @@ from typing import Any
 from workers.clusters.discovery import Kinds
 from workers.clusters.errors import KindUnavailableError, UnknownKindError
 from workers.rendering.manifest import Manifest
-from workers.sync import digests, inventory
-from workers.sync.plan import RECONCILE, Wanted
+from workers.sync import digests, inventory, policies
+from workers.sync.plan import Wanted
 
-UNSUPPORTED = tuple(
-    f"{prefix}/{name}" for prefix in ("kustomize.toolkit.fluxcd.io", "fleetbeat") for name in ("ssa", "force")
-)
 Scopes = Mapping[tuple[str, str], bool]
 """(group, kind) → namespaced, for kinds that a CustomResourceDefinition in the same cluster's renders will bring."""
 
@@ -31,29 +28,42 @@ def scopes(manifests: Iterable[Manifest]) -> dict[tuple[str, str], bool]:
 
 
 def prepare(
-    cluster: str, applyset: str, manifests: Sequence[Manifest], kinds: Kinds, coming: Scopes, key: bytes
+    cluster: str,
+    applyset: str,
+    manifests: Sequence[Manifest],
+    kinds: Kinds,
+    coming: Scopes,
+    key: bytes,
+    namespaces: Sequence[str] = (),
 ) -> tuple[list[Wanted], list[str]]:
-    """The objects to apply and, one line each, what is wrong with those that cannot be."""
+    """The objects to apply and, one line each, what is wrong with those that cannot be.
+
+    Args:
+        cluster: Named in errors.
+        applyset: Its id goes onto every object as a label.
+        manifests: The render.
+        kinds: What the cluster serves.
+        coming: What CustomResourceDefinitions of this run will serve.
+        key: For digests of what may be secret.
+        namespaces: All that the credentials reach; empty for all there are.
+    """
     wanted, errors = [], []
     for manifest in manifests:
-        notes = {
-            **(manifest.body["metadata"].get("annotations") or {}),
-            **(manifest.body["metadata"].get("labels") or {}),
-        }
-        if any(notes.get(name) == "disabled" for name in RECONCILE):
-            continue
-        refused = [name for name in UNSUPPORTED if name in notes]
-        if refused:
-            errors.append(f"{manifest.origin}: {manifest.subject}: {refused[0]} is not supported yet, remove it")
-            continue
         try:
+            policy = policies.read(manifest.body["metadata"])
             namespaced = _namespaced(cluster, manifest, kinds, coming)
-        except (UnknownKindError, KindUnavailableError) as error:
+        except (UnknownKindError, KindUnavailableError, policies.PolicyError) as error:
             errors.append(f"{manifest.origin}: {manifest.subject}: {error}")
             continue
         if namespaced and not manifest.namespace:
             errors.append(
                 f"{manifest.origin}: {manifest.subject}: has no namespace; set metadata.namespace or the Sync's targetNamespace"
+            )
+            continue
+        if namespaced and namespaces and manifest.namespace not in namespaces:
+            errors.append(
+                f"{manifest.origin}: {manifest.subject}: namespace {manifest.namespace} is none of those that cluster {cluster}'s "
+                f"credentials reach ({', '.join(namespaces)}); add it to the Cluster's namespaces or move the object"
             )
             continue
         body = _body(manifest, applyset, namespaced=namespaced)
@@ -63,6 +73,7 @@ def prepare(
                 (manifest.group, manifest.kind, place, manifest.name),
                 Manifest(body, manifest.origin),
                 digests.desired(body, key),
+                policy,
             )
         )
     return wanted, errors

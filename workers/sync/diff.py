@@ -14,13 +14,17 @@ _IGNORED = frozenset(
 _ABSENT = object()
 
 
-def fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Changed fields as {path, from, to}; `from` or `to` is absent where there was or is none. At most 50, then a count."""
+def fields(before: Mapping[str, Any], after: Mapping[str, Any], key: bytes) -> list[dict[str, Any]]:
+    """Changed fields as {path, from, to}; `from` or `to` is absent where there was or is none. At most 50, then a count.
+
+    Values of Secrets are masked with digests under `key`: equal values are equally masked, and nothing else can be told.
+    """
     secret = redaction.is_secret(dict(after)) or redaction.is_secret(dict(before))
     rows: list[dict[str, Any]] = []
     _walk("", _visible(before), _visible(after), rows)
     if secret:
-        rows = [_masked(row) for row in rows]
+        rows = [_masked(row, key) for row in rows]
+    rows = [{name: redaction.shortened(value) for name, value in row.items()} for row in rows]
     if len(rows) > MOST_FIELDS:
         rows = [*rows[:MOST_FIELDS], {"path": f"… and {len(rows) - MOST_FIELDS} more fields"}]
     return rows
@@ -45,9 +49,9 @@ def _walk(path: str, before: Any, after: Any, rows: list[dict[str, Any]]) -> Non
     else:
         row: dict[str, Any] = {"path": path}
         if before is not _ABSENT:
-            row["from"] = redaction.masked_value(before)
+            row["from"] = before
         if after is not _ABSENT:
-            row["to"] = redaction.masked_value(after)
+            row["to"] = after
         rows.append(row)
 
 
@@ -56,13 +60,7 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
     return dict(zip(names if len(set(names)) == len(names) else map(str, range(len(items))), items, strict=False))
 
 
-def _masked(row: dict[str, Any]) -> dict[str, Any]:
-    path = row["path"]
-    if not path.startswith(("data", "stringData", "metadata.annotations")):
+def _masked(row: dict[str, Any], key: bytes) -> dict[str, Any]:
+    if not row["path"].startswith(("data", "stringData", "metadata.annotations")):
         return row
-    masked = {"path": path}
-    if "from" in row:
-        masked["from"] = redaction.MASK + (" (before)" if "to" in row else "")
-    if "to" in row:
-        masked["to"] = redaction.MASK + (" (after)" if "from" in row else "")
-    return masked
+    return {name: value if name == "path" else redaction.masked(value, key) for name, value in row.items()}

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from workers.clusters.client import MANAGER
-
 PART_OF = "applyset.kubernetes.io/part-of"
 ID = "applyset.kubernetes.io/id"
 TOOLING = "applyset.kubernetes.io/tooling"
@@ -90,13 +88,3 @@ def read_parent(meta: Mapping[str, Any]) -> Inventory | None:
     return Inventory(
         notes[SYNC], meta["namespace"], notes.get(FLEET, ""), frozenset(kinds), places, notes.get(RENDER, "")
     )
-
-
-def owned(meta: Mapping[str, Any]) -> bool:
-    """True when manager fleetbeat itself applied the part-of label: a copy that carries the label is nobody's."""
-    for entry in meta.get("managedFields") or []:
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
-            labels = (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get("f:labels")) or {}
-            if f"f:{PART_OF}" in labels:
-                return True
-    return False

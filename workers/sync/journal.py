@@ -1,4 +1,4 @@
-"""The run journal: what will be written is written down first, and a dead run's journal is settled by the next one."""
+"""The run journal: what will be written is written down first, and what a dead run left in it is settled by the next one."""
 
 from __future__ import annotations
 
@@ -7,18 +7,27 @@ from typing import Any
 
 import orjson
 
+from shared import redaction
 from shared.audit.events import Event, EventCommit, EventObject, event_id
 from shared.clock import rfc3339
 from shared.state.intents import Run
-from workers.clusters.client import MANAGER, ClusterClient
-from workers.sync.apply import Write
+from workers.clusters.client import ClusterClient
+from workers.clusters.errors import KindUnavailableError
+from workers.sync import compare, inventory
+from workers.sync.examine import Write
+from workers.sync.ownership import applied_at
+
+MOST_EXPECTED = 20
+"""Changed values whose digests are kept with a write, to tell later whether it happened."""
 
 
-def entries(run: Run, sync: str, commit: EventCommit | None, writes: Sequence[Write]) -> list[bytes]:
+def entries(run: Run, sync: str, commit: EventCommit | None, writes: Sequence[Write], key: bytes) -> list[bytes]:
     """What a batch is about to do, with what tells later whether it was done."""
     rows = []
     for item in writes:
-        before = (item.before or {}).get("metadata") or {}
+        before = item.before or {}
+        meta = before.get("metadata") or {}
+        body = item.want.manifest.body
         row = {
             "run": run.id,
             "sync": sync,
@@ -28,32 +37,42 @@ def entries(run: Run, sync: str, commit: EventCommit | None, writes: Sequence[Wr
             "key": item.want.key,
             "action": item.change.action,
             "diff": item.change.diff,
-            "uid": before.get("uid"),
-            "version": before.get("resourceVersion"),
-            "applied": applied_at(before),
+            "uid": meta.get("uid"),
+            "version": meta.get("resourceVersion"),
+            "applied": applied_at(meta),
+            "label": (body["metadata"].get("labels") or {}).get(inventory.PART_OF),
+            "expect": _expected(before, body, key) if item.change.action == "configured" else [],
         }
         rows.append(orjson.dumps(row))
     return rows
 
 
-def applied_at(meta: Mapping[str, Any]) -> str | None:
-    """When manager fleetbeat last changed the object; an apply that changes nothing does not move it."""
-    for entry in meta.get("managedFields") or []:
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply":
-            return str(entry.get("time"))
-    return None
+def _expected(before: Mapping[str, Any], body: Mapping[str, Any], key: bytes) -> list[Any]:
+    found = compare.wanted_changes(before, body)[:MOST_EXPECTED]
+    return [[path, _digest(value, key)] for path, value in found]
 
 
-async def settle(client: ClusterClient, journal: Sequence[bytes], now: float) -> list[Event]:
-    """Compare a dead run's journal with the live objects; returns the events of what it did write, marked recovered."""
+def _digest(value: Any, key: bytes) -> str:
+    return redaction.digest(key, orjson.dumps(value, option=orjson.OPT_SORT_KEYS))[:16]
+
+
+async def settle(client: ClusterClient, journal: Sequence[bytes], now: float, key: bytes) -> list[Event]:
+    """Compare what a run left with the live objects; returns the events of what it did write, marked recovered.
+
+    Raises:
+        KindUnavailableError: An object cannot be looked at now; the journal must be kept.
+    """
     kinds = await client.discover()
     events = []
-    for number, body in enumerate(journal):
-        row = orjson.loads(body)
+    for number, row in enumerate(_last_of_each(journal)):
         group, kind, namespace, name = row["key"]
         resource = kinds.any_version(group, kind)
+        if resource is None and kinds.group_is_stale(group):
+            raise KindUnavailableError(
+                f"cluster {client.name}: the API service of group {group} does not answer; what a run left behind cannot be settled"
+            )
         live = await client.get(resource, namespace, name) if resource else None
-        if not _was_written(row, (live or {}).get("metadata")):
+        if not _was_written(row, live, key):
             continue
         events.append(
             Event(
@@ -74,11 +93,30 @@ async def settle(client: ClusterClient, journal: Sequence[bytes], now: float) ->
     return events
 
 
-def _was_written(row: Mapping[str, Any], live: Mapping[str, Any] | None) -> bool:
-    if row["action"] == "deleted":
-        return live is None or live.get("uid") != row["uid"] or bool(live.get("deletionTimestamp"))
+def _last_of_each(journal: Sequence[bytes]) -> list[dict[str, Any]]:
+    """One row for each write of an object: a write that was decided anew stands in the journal more than once."""
+    rows: dict[Any, dict[str, Any]] = {}
+    for body in journal:
+        row = orjson.loads(body)
+        place = (row["run"], row["sync"], *row["key"], row["action"] == "deleted")
+        rows.pop(place, None)
+        rows[place] = row
+    return list(rows.values())
+
+
+def _was_written(row: Mapping[str, Any], live: Mapping[str, Any] | None, key: bytes) -> bool:
+    meta = (live or {}).get("metadata") or {}
+    match row["action"]:
+        case "deleted":
+            return live is None or meta.get("uid") != row["uid"] or bool(meta.get("deletionTimestamp"))
+        case "released":
+            return live is not None and inventory.PART_OF not in (meta.get("labels") or {})
     if live is None:
         return False
     if row["uid"] is None:
-        return applied_at(live) is not None
-    return bool(live.get("resourceVersion") != row["version"]) and applied_at(live) != row["applied"]
+        return (meta.get("labels") or {}).get(inventory.PART_OF) == row["label"] and applied_at(meta) is not None
+    if meta.get("uid") != row["uid"] or meta.get("resourceVersion") == row["version"]:
+        return False
+    if applied_at(meta) != row["applied"]:
+        return True
+    return bool(row["expect"]) and all(_digest(compare.at(live, path), key) == wanted for path, wanted in row["expect"])

@@ -74,11 +74,11 @@ async def _cause(client: ClusterClient, kinds: Kinds, workload: Body) -> str:
     if resource is None or not query:
         return ""
     try:
-        pods = await client.list_full(resource, query, workload["metadata"].get("namespace"), limit=PODS_LOOKED_AT)
+        found = await client.list_full(resource, query, [workload["metadata"]["namespace"]], most=PODS_LOOKED_AT)
     except (PermanentError, ServerError):
         # The cause is a courtesy: credentials that may not list Pods still get the workload's own verdict.
         return ""
-    return worst_of(pods)
+    return worst_of(found.items)
 
 
 def worst_of(pods: Collection[Body]) -> str:

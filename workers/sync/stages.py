@@ -1,8 +1,9 @@
-"""In which order objects are written: Flux's stages and sort order, deletes exactly the other way round."""
+"""In which order objects are written: Flux's stages and sort order with Argo CD's waves inside; deletes exactly the other way round."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 
 from workers.sync.plan import Key, Wanted
 
@@ -42,13 +43,17 @@ def order(key: Key) -> tuple[int, Key]:
 
 
 def stage(key: Key) -> int:
-    """0 definitions, 1 class-like kinds, 2 all the rest."""
+    """0 definitions, 1 class-like kinds, 2 all the rest, 3 webhooks, which would stand in the way of the rest."""
+    if key[1] in _LAST:
+        return 3
     return 0 if key[1] in _DEFINITIONS else 1 if key[1].endswith("Class") else 2
 
 
 def staged(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
-    """The three stages, each in its order; a stage may be empty."""
-    stages: list[list[Wanted]] = [[], [], []]
-    for want in sorted(wanted, key=lambda want: order(want.key)):
-        stages[stage(want.key)].append(want)
-    return stages
+    """What is written together, in order: stages, and inside a stage its waves, the smallest first."""
+    ranked = sorted(wanted, key=lambda want: (_step(want), order(want.key)))
+    return [list(group) for _, group in groupby(ranked, key=_step)]
+
+
+def _step(want: Wanted) -> tuple[int, int]:
+    return stage(want.key), want.policy.wave

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, cast
 
 import pytest
 
-from workers.clusters.client import ClusterClient
+from workers.clusters.client import ClusterClient, Listing
 from workers.clusters.discovery import Kinds, Resource
-from workers.clusters.errors import ClusterUnreachableError, ServerError, UnauthorizedError
+from workers.clusters.errors import ClusterUnreachableError, ForbiddenError, ServerError
 from workers.sync.changes import ChangeSet
 from workers.sync.health.reasons import LONGEST
 from workers.sync.plan import Body, Key
@@ -30,13 +30,14 @@ class Pods:
         self.asked: list[tuple[str, str | None, int | None]] = []
 
     async def list_full(
-        self, resource: Resource, selector: str, namespace: str | None = None, *, limit: int | None = None
-    ) -> list[Body]:
+        self, resource: Resource, selector: str, namespaces: Sequence[str] = (), *, most: int | None = None
+    ) -> Listing:
         assert resource is POD
-        self.asked.append((selector, namespace, limit))
+        (namespace,) = namespaces
+        self.asked.append((selector, namespace, most))
         if self.error:
             raise self.error
-        return list(self.pods)
+        return Listing(list(self.pods), 1)
 
 
 def pod(name: str, state: Body, created: str = "2026-01-01T00:00:00Z", **meta: Any) -> Body:
@@ -134,7 +135,7 @@ def test_each_kind_of_workload_asks_for_its_pods_and_nothing_else_does() -> None
     assert client.asked == []
 
 
-@pytest.mark.parametrize("error", [UnauthorizedError("403"), ServerError("429")])
+@pytest.mark.parametrize("error", [ForbiddenError("403"), ServerError("429")])
 def test_pods_that_cannot_be_listed_leave_the_workloads_own_reason(error: Exception) -> None:
     assert assessed(Pods(error=error), workload("web"))[1] == ["Deployment/web/web: 0 of 2 replicas available"]
 

@@ -104,7 +104,7 @@ def test_a_scalar_that_is_all_variable_gets_its_type_and_disabled_objects_stay()
 def test_a_diff_names_fields_and_keyed_items() -> None:
     old = {"kind": "Deployment", "spec": {"containers": [{"name": "web", "image": "a"}], "gone": 1}}
     new = {"kind": "Deployment", "spec": {"containers": [{"name": "web", "image": "b"}], "fresh": 2}}
-    rows = {row["path"]: (row.get("from"), row.get("to")) for row in diff.fields(old, new)}
+    rows = {row["path"]: (row.get("from"), row.get("to")) for row in diff.fields(old, new, b"key")}
     assert rows == {"spec.containers[web].image": ("a", "b"), "spec.gone": (1, None), "spec.fresh": (None, 2)}
 
 
@@ -113,7 +113,10 @@ def test_a_diff_of_a_secret_shows_that_it_changed_and_never_what() -> None:
         data = {"password": base64.b64encode(value.encode()).decode()}
         return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}, "data": data}
 
-    rows = diff.fields(secret("hunter2"), secret("correct horse"))
+    rows = diff.fields(secret("hunter2"), secret("correct horse"), b"key")
     assert rows
     for hidden in ("hunter2", "correct horse"):
         assert base64.b64encode(hidden.encode()).decode() not in str(rows)
+    back = diff.fields(secret("correct horse"), secret("hunter2"), b"key")
+    assert (rows[0]["from"], rows[0]["to"]) == (back[0]["to"], back[0]["from"])
+    assert diff.fields(secret("hunter2"), secret("correct horse"), b"other")[0]["from"] != rows[0]["from"]

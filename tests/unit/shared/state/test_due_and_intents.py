@@ -138,7 +138,7 @@ def test_a_running_sync_is_not_started_twice_and_what_came_meanwhile_runs_after_
 def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(store: Store, fleet: Fleet) -> None:
     published(store, fleet)
     old = started(store, lease=0.05)
-    intents.write_ahead(store, old, [b"{}"])
+    store.redis.rpush(keys.journal("a"), b"{}")
     taken: list[Run] = []
 
     def over() -> bool:
@@ -152,7 +152,7 @@ def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(
     with pytest.raises(LostLeaseError):
         intents.gate(store, old, LEASE)
     with pytest.raises(LostLeaseError):
-        intents.write_ahead(store, old, [b"{}"])
+        intents.gate(store, old, LEASE, [b'{"late": 1}'])
     assert not intents.finish(store, old, events=[("1", b"{}")], receipts={"app": b"{}"})
     assert list(stream.read(store)) == []
     assert intents.journalled(store, "a") == [b"{}"]
@@ -162,7 +162,7 @@ def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(
 def test_finish_is_one_step_events_receipts_journal_and_lease(store: Store, fleet: Fleet) -> None:
     published(store, fleet)
     run = started(store)
-    intents.write_ahead(store, run, [b"{}"])
+    intents.gate(store, run, LEASE, [b"{}"])
     event = orjson.dumps({"id": "1", "type": "sync.applied"})
     assert intents.finish(store, run, events=[("1", event)], receipts={"app": b"{}"}, next_in=60)
     assert [row["id"] for row in stream.read(store)] == ["1"]
@@ -179,7 +179,8 @@ def test_a_held_cluster_is_neither_sent_nor_started_nor_written(store: Store, fl
     assert holds.put(store, Hold(scope, "INC-1", "grace", store.time()))
     assert not holds.put(store, Hold(scope, "another", "ada", store.time()))
     with pytest.raises(HeldError, match="INC-1"):
-        intents.gate(store, run, LEASE)
+        intents.gate(store, run, LEASE, [b"{}"])
+    assert intents.journalled(store, "a") == []
     intents.finish(store, run)
     due.mark(store, ["sync/a"], "commit", "beat")
     sent = [item for item in claim(store, "held").dispatches if item.name == "a"]
@@ -190,6 +191,37 @@ def test_a_held_cluster_is_neither_sent_nor_started_nor_written(store: Store, fl
     assert released.reason == "INC-1"
     due.mark(store, ["sync/a"], "manual", "grace")
     assert started(store, "after", run="run-3").id == "run-3"
+
+
+def test_a_write_whose_outcome_nobody_knows_stays_in_the_journal_and_an_empty_value_removes_a_receipt(
+    store: Store, fleet: Fleet
+) -> None:
+    published(store, fleet)
+    run = started(store)
+    intents.gate(store, run, LEASE, [b'{"a": 1}', b'{"b": 1}'])
+    assert intents.finish(store, run, receipts={"app": b"{}"}, objects={"app": b"x"}, unsettled=[b'{"b": 1}'])
+    assert intents.journalled(store, "a") == [b'{"b": 1}']
+    due.mark(store, ["sync/a"], "manual", "ada")
+    again = started(store, "two", run="run-2")
+    assert intents.finish(store, again, receipts={"app": b""}, objects={"app": b""})
+    assert not store.redis.exists(keys.receipts("a"), keys.objects("a"))
+
+
+def test_who_takes_over_a_dead_run_runs_for_the_same_reason(store: Store, fleet: Fleet) -> None:
+    published(store, fleet)
+    due.mark(store, ["sync/a"], "commit", "ada")
+    assert started(store, lease=0.05).reason == "commit"
+    taken: list[Run] = []
+
+    def over() -> bool:
+        for item in claim(store, f"again-{time.monotonic()}", queued=0.05).dispatches:
+            if item.name == "a":
+                answer = intents.start(store, "a", item.intent, item.queue, "run-2", "w2", LEASE)
+                taken.extend([answer] if isinstance(answer, Run) else [])
+        return bool(taken)
+
+    until(over)
+    assert taken[0].reason == "commit"
 
 
 def test_a_due_set_that_lost_an_entry_heals(store: Store, fleet: Fleet) -> None:
