@@ -9,15 +9,15 @@ from typing import Any
 import orjson
 
 from fleetbeat.simulator.kinds import VERBS, Kind
-from fleetbeat.simulator.storage import Storage
+from fleetbeat.simulator.registry import Registry
 
 CONTENT_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
 
-def document(storage: Storage, *, core: bool) -> tuple[str, bytes]:
+def document(registry: Registry, *, core: bool) -> tuple[str, bytes]:
     """(ETag, body)."""
-    kinds = [kind for kind in storage.served() if (kind.group == "") is core]
-    stale = storage.stale()
+    kinds = [kind for kind in registry.served() if (kind.group == "") is core]
+    stale = registry.stale()
     groups: dict[str, list[dict[str, Any]]] = {}
     ordered = sorted(kinds, key=lambda kind: (kind.group, kind.version, kind.plural))
     for (group, version), rows in groupby(ordered, key=lambda kind: (kind.group, kind.version)):

@@ -15,39 +15,40 @@ from fleetbeat.simulator.kinds import Kind
 
 Path = tuple[str, ...]
 Fields = frozenset[Path]
+Paths = dict[Path, Any]
+"""What `of` gives: each path with its value."""
 Body = dict[str, Any]
 
 _ITEM = object()
 
 # What nobody owns, because the server writes it or it names the object.
-_NOBODYS: tuple[Path, ...] = (
-    ("f:apiVersion",),
-    ("f:kind",),
-    *(
-        ("f:metadata", f"f:{name}")
-        for name in (
-            "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
-            "deletionGracePeriodSeconds", "selfLink", "managedFields",
-        )
-    ),
+_NOBODYS = frozenset(
+    {
+        "name", "namespace", "uid", "resourceVersion", "generation", "creationTimestamp", "deletionTimestamp",
+        "deletionGracePeriodSeconds", "selfLink", "managedFields",
+    }
 )  # fmt: skip
 
 
-def of(kind: Kind, body: Mapping[str, Any], *, maps: bool = False) -> dict[Path, Any]:
-    """Every owned path of an object with its value; `maps` adds the maps like labels themselves, as an Update owns them."""
-    found: dict[Path, Any] = {}
+def of(kind: Kind, body: Mapping[str, Any], *, maps: bool = False) -> Paths:
+    """Every owned path of an object with its value; `maps` adds maps and merged lists themselves, as an Update owns them."""
+    found: Paths = {}
     for name, value in body.items():
-        if name not in {"apiVersion", "kind"}:
+        if name == "metadata":
+            for key, child in value.items():
+                if key not in _NOBODYS:
+                    _visit(kind, child, ("f:metadata", f"f:{key}"), ("metadata", key), found, maps)
+        elif name not in {"apiVersion", "kind"}:
             _visit(kind, value, (f"f:{name}",), (name,), found, maps)
-    return {path: value for path, value in found.items() if not any(path[: len(no)] == no for no in _NOBODYS)}
+    return found
 
 
-def _visit(kind: Kind, value: Any, path: Path, names: tuple[str, ...], found: dict[Path, Any], maps: bool) -> None:
+def _visit(kind: Kind, value: Any, path: Path, names: tuple[str, ...], found: Paths, maps: bool) -> None:
     if isinstance(value, dict):
         if not value or schema.atomic_map(kind, names):
             found[path] = value
             return
-        if maps and names[-1] in schema.MAPS:
+        if maps and not schema.always_there(kind, names):
             found[path] = _ITEM
         for name, child in value.items():
             _visit(kind, child, (*path, f"f:{name}"), (*names, name), found, maps)
@@ -56,6 +57,8 @@ def _visit(kind: Kind, value: Any, path: Path, names: tuple[str, ...], found: di
         if shape == "atomic":
             found[path] = value
             return
+        if maps and value and not schema.always_there(kind, names):
+            found[path] = _ITEM
         for item in value:
             element = (*path, _element(shape, item))
             found[element] = _ITEM

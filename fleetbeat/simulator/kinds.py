@@ -101,6 +101,9 @@ _OTHERS = (
 
 BUILT_IN: tuple[Kind, ...] = _CORE + _APPS + _OTHERS
 
+GROUPS = frozenset(kind.group for kind in BUILT_IN)
+"""The groups whose unknown resources are answered with a Status; elsewhere nothing answers but the last resort, in plain text."""
+
 KIND = {(kind.group, kind.kind): kind for kind in BUILT_IN}
 NAMESPACE = KIND["", "Namespace"]
 CRD = KIND["apiextensions.k8s.io", "CustomResourceDefinition"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
+from typing import Literal
 
 LOG_LENGTH = 10_000
 
@@ -28,6 +29,10 @@ class Knobs:
     """So many of the next requests are answered with `fail_status`."""
     fail_status: int = 500
     """500, 429 (with Retry-After: 1) or 503."""
+    fail_at: int | None = None
+    """The so-many-th request from now (1: the next) has its connection reset before anything happens; then None again."""
+    lose_answer_at: int | None = None
+    """The so-many-th request from now takes effect, and its connection is reset instead of the answer; then None again."""
     stale_groups: set[tuple[str, str]] = field(default_factory=set)
     """(group, version) pairs that discovery lists as Stale and that answer 503 in plain text, as dead APIServices do."""
     ready_after: float = 0.2
@@ -36,6 +41,14 @@ class Knobs:
     """Seconds until a new CustomResourceDefinition is served."""
     namespace_removal: float = 0.05
     """Seconds that a deleted Namespace stays Terminating before it goes with its contents; negative: for ever."""
+
+    def due(self, name: Literal["fail_at", "lose_answer_at"]) -> bool:
+        """Count one request; True when it is the one."""
+        left: int | None = getattr(self, name)
+        if left is None:
+            return False
+        setattr(self, name, left - 1 if left > 1 else None)
+        return left <= 1
 
 
 @dataclass(slots=True)

@@ -41,10 +41,8 @@ _ATOMIC = frozenset(
 DEFAULTS = {"protocol": "TCP"}
 """Keys of list items that may be left out."""
 
-# Maps from any key to a value; an Update owns such a map itself too.
-MAPS = frozenset(
-    {"labels", "annotations", "data", "binaryData", "stringData", "limits", "requests", "hard", "parameters"}
-)
+# Structs that every object of a built-in kind has, given or not, so that nobody adds them.
+_ALWAYS = frozenset({"spec", "status", "template", "jobTemplate", "strategy", "updateStrategy", "containers", "names"})
 
 
 def list_shape(kind: Kind, path: Path) -> tuple[str, ...] | Literal["set", "atomic"]:
@@ -66,3 +64,8 @@ def list_shape(kind: Kind, path: Path) -> tuple[str, ...] | Literal["set", "atom
 def atomic_map(kind: Kind, path: Path) -> bool:
     """True when the map at this path is owned as a whole."""
     return not kind.custom and path[-1] in _ATOMIC
+
+
+def always_there(kind: Kind, path: Path) -> bool:
+    """True for maps and lists that exist in an empty object too: no Update comes to own them."""
+    return not kind.custom and (path[-1] in _ALWAYS or path[-1] == "metadata")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import hmac
-from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,18 +12,19 @@ import orjson
 import yaml
 from aiohttp import web
 
-from fleetbeat.simulator import discovery, selectors, statuses
+from fleetbeat.simulator import discovery, lists, patches, statuses
+from fleetbeat.simulator.controllers import Controllers
 from fleetbeat.simulator.fields import Body
-from fleetbeat.simulator.kinds import Kind
+from fleetbeat.simulator.kinds import GROUPS, Kind
 from fleetbeat.simulator.knobs import Knobs, Traffic
-from fleetbeat.simulator.ownership import Manager
+from fleetbeat.simulator.managed import Manager
+from fleetbeat.simulator.registry import Registry
 from fleetbeat.simulator.statuses import StatusError
 from fleetbeat.simulator.storage import Storage
 
 VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.0+simulated", "platform": "simulated"}
-APPLY, MERGE = "application/apply-patch+yaml", "application/merge-patch+json"
+APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
 LARGEST_BODY = 3 * 1024 * 1024
-_METADATA = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _QUERY = frozenset(
     {"labelSelector", "limit", "continue", "dryRun", "fieldManager", "force", "fieldValidation", "propagationPolicy",
      "gracePeriodSeconds", "resourceVersion", "resourceVersionMatch", "timeout", "pretty"}
@@ -49,17 +48,21 @@ class ClusterServer:
         self.name, self.token, self.knobs = name, token, knobs
         self.traffic = Traffic()
         loop = asyncio.get_running_loop()
-        self.storage = Storage(knobs, loop.call_later)
+        self.registry = Registry(knobs)
+        self.storage = Storage(self.registry)
+        self.storage.changed = Controllers(self.storage, self.registry, knobs, loop.call_later).changed
 
     async def handle(self, request: web.BaseRequest, path: str) -> web.StreamResponse:
         """The answer to one request; refusals are Kubernetes' Status objects."""
         self.traffic.add(_verb(request, path), path)
         if self.knobs.latency:
             await asyncio.sleep(self.knobs.latency)
-        if self.knobs.unreachable:
-            if request.transport:
-                request.transport.abort()
-            return web.Response()
+        if self.knobs.unreachable or self.knobs.due("fail_at"):
+            return _hang_up(request)
+        answer = await self._answered(request, path)
+        return _hang_up(request) if self.knobs.due("lose_answer_at") else answer
+
+    async def _answered(self, request: web.BaseRequest, path: str) -> web.Response:
         try:
             if self.knobs.fail_requests > 0:
                 self.knobs.fail_requests -= 1
@@ -67,6 +70,8 @@ class ClusterServer:
             given = request.headers.get("Authorization", "")
             if not hmac.compare_digest(given.encode(), f"Bearer {self.token}".encode()):
                 raise StatusError(401, "Unauthorized", "Unauthorized")
+            if any(name.lower().startswith("impersonate-") for name in request.headers):
+                raise statuses.not_covered("impersonation")
             return self._answer(request, path, await _body(request))
         except StatusError as error:
             if error.text is not None:
@@ -90,8 +95,11 @@ class ClusterServer:
             case "GET", True:
                 return _json(self.storage.get(target.kind, target.namespace, target.name))
             case "GET", False:
-                return self._list(request, target)
+                wanted = lists.wanted(request.query, request.headers.get("Accept", ""))
+                return _json(lists.page(self.storage, target.kind, target.namespace, wanted))
             case "POST", False:
+                if target.kind.namespaced and not target.namespace:
+                    raise statuses.not_allowed()
                 manager = _manager(request, target, "Update")
                 return _json(
                     self.storage.create(target.kind, target.namespace, _object(target, body), manager, dry_run=dry_run),
@@ -106,14 +114,14 @@ class ClusterServer:
             case "PATCH", True:
                 return self._patch(request, target, body, dry_run)
             case "DELETE", True:
-                return self._delete(target, body, dry_run)
+                return self._delete(request, target, body)
             case method, named:
                 raise statuses.not_covered(f"{method} of {'an object' if named else 'a collection'}")
 
     def _discovery(self, request: web.BaseRequest, *, core: bool) -> web.Response:
         if "as=APIGroupDiscoveryList" not in request.headers.get("Accept", ""):
             raise statuses.not_covered("discovery that is not aggregated")
-        etag, body = discovery.document(self.storage, core=core)
+        etag, body = discovery.document(self.registry, core=core)
         if request.headers.get("If-None-Match") == etag:
             return web.Response(status=304, headers={"ETag": etag})
         return web.Response(body=body, headers={"ETag": etag, "Content-Type": discovery.CONTENT_TYPE, "Vary": "Accept"})
@@ -128,45 +136,20 @@ class ClusterServer:
             raise statuses.not_covered("discovery of one group")
         else:
             raise statuses.not_covered(f"the path {path}")
-        if (group, version) in self.storage.stale():
+        if (group, version) in self.registry.stale():
             raise StatusError(503, "", "service unavailable", text="service unavailable\n")
         namespace = ""
         if rest[0] == "namespaces" and len(rest) >= 3 and rest[2] not in {"status", "finalize"}:
             namespace, rest = rest[1], rest[2:]
-        kind = self.storage.registry.get((group, version, rest[0]))
+        kind = self.registry.find(group, version, rest[0])
         if kind is None or kind.namespaced < bool(namespace):
-            raise statuses.no_such_page()
+            raise statuses.no_such_resource() if group in GROUPS else statuses.no_such_page()
         name, subresource = (*rest[1:], "", "")[:2]
         if len(rest) > 3 or (subresource and not (subresource == "status" and kind.status)):
             raise statuses.not_covered(f"the subresource {'/'.join(rest[2:])}")
         if name and kind.namespaced and not namespace:
-            raise statuses.no_such_page()
+            raise statuses.no_such_page() if kind.custom else statuses.no_such_resource()
         return Target(kind, namespace, name, subresource)
-
-    def _list(self, request: web.BaseRequest, target: Target) -> web.Response:
-        picks = selectors.parse(request.query.get("labelSelector", ""))
-        limit = int(request.query.get("limit") or 0)
-        found = [
-            item
-            for item in self.storage.list(target.kind, target.namespace)
-            if picks(item["metadata"].get("labels") or {})
-        ]
-        start = _offset(request.query.get("continue"))
-        page = found[start : start + limit] if limit else found[start:]
-        meta: Body = {"resourceVersion": str(self.storage.version)}
-        if start + len(page) < len(found):
-            meta["continue"] = b64encode(str(start + len(page)).encode()).decode()
-            meta["remainingItemCount"] = len(found) - start - len(page)
-        if _METADATA in request.headers.get("Accept", "").replace(" ", ""):
-            items = [{"metadata": item["metadata"]} for item in page]
-            head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
-        else:
-            custom = target.kind.custom
-            items = [
-                item if custom else {k: v for k, v in item.items() if k not in {"kind", "apiVersion"}} for item in page
-            ]
-            head = {"kind": f"{target.kind.kind}List", "apiVersion": target.kind.api_version}
-        return _json({**head, "metadata": meta, "items": items})
 
     def _patch(self, request: web.BaseRequest, target: Target, body: bytes, dry_run: bool) -> web.Response:
         content = request.headers.get("Content-Type", "").partition(";")[0]
@@ -187,17 +170,26 @@ class ClusterServer:
             force = request.query.get("force") == "true"
             created, found = self.storage.apply(*where, _parsed(body), manager, force=force, dry_run=dry_run)
             return _json(found, 201 if created else 200)
-        if content != MERGE:
+        if content not in {MERGE, JSON_PATCH}:
             raise statuses.not_covered(
                 f"a patch of type {content}" + (" to a subresource" if target.subresource else "")
             )
         manager = _manager(request, target, "Update")
         live = self.storage.get(*where)
-        patched = _merge_patch(live, _parsed(body))
-        return _json(self.storage.update(*where, patched, manager, dry_run=dry_run))
+        if content == JSON_PATCH:
+            patched = patches.patched(live, _operations(body))
+        else:
+            patched = patches.merged(live, _parsed(body))
+        return _json(self.storage.update(*where, patched, manager, patch=True, dry_run=dry_run))
 
-    def _delete(self, target: Target, body: bytes, dry_run: bool) -> web.Response:
-        options = _parsed(body) if body else {}
+    def _delete(self, request: web.BaseRequest, target: Target, body: bytes) -> web.Response:
+        # With a body, what the query says does not count.
+        query = request.query
+        options = _parsed(body) if body else {"dryRun": query.getall("dryRun", []), **_only(query, "propagationPolicy")}
+        dry_run = any(_dry_run(value) for value in options.get("dryRun") or [])
+        policy = options.get("propagationPolicy")
+        if policy not in {None, "Background"}:
+            raise statuses.not_covered(f"the propagation policy {policy}")
         kind = target.kind
         gone, last = self.storage.delete(kind, target.namespace, target.name, options, dry_run=dry_run)
         if gone:
@@ -261,24 +253,21 @@ def _dry_run(value: str | None) -> bool:
     return value == "All"
 
 
-def _offset(token: str | None) -> int:
-    if not token:
-        return 0
+def _operations(body: bytes) -> Any:
     try:
-        return int(b64decode(token, validate=True))
-    except (binascii.Error, ValueError):
-        raise statuses.bad_request("continue key is not valid") from None
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        raise statuses.bad_request("invalid JSON patch") from None
 
 
-def _merge_patch(live: Any, patch: Any) -> Any:
-    if not isinstance(patch, dict):
-        return patch
-    base: Mapping[str, Any] = live if isinstance(live, dict) else {}
-    merged = {key: value for key, value in base.items() if key not in patch}
-    for key, value in patch.items():
-        if value is not None:
-            merged[key] = _merge_patch(base.get(key), value)
-    return merged
+def _only(query: Mapping[str, str], name: str) -> Body:
+    return {name: query[name]} if name in query else {}
+
+
+def _hang_up(request: web.BaseRequest) -> web.Response:
+    if request.transport:
+        request.transport.abort()
+    return web.Response()
 
 
 def _fault(code: int) -> StatusError:

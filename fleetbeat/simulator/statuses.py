@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 Status = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One reason of a 422: the machine's word (like FieldValueInvalid), the person's, and the field."""
+
+    reason: str
+    message: str
+    field: str
 
 
 class StatusError(Exception):
@@ -58,6 +69,11 @@ def no_such_resource() -> StatusError:
     return StatusError(404, "NotFound", "the server could not find the requested resource", {})
 
 
+def not_allowed() -> StatusError:
+    message = "the server does not allow this method on the requested resource"
+    return StatusError(405, "MethodNotAllowed", message, {})
+
+
 def no_such_page() -> StatusError:
     return StatusError(404, "NotFound", "404 page not found", text="404 page not found\n")
 
@@ -77,16 +93,27 @@ def conflict(plural: str, group: str, name: str, why: str) -> StatusError:
     )
 
 
+def forbidden(plural: str, group: str, name: str, why: str) -> StatusError:
+    message = f'{_qualified(plural, group)} "{name}" is forbidden: {why}'
+    return StatusError(403, "Forbidden", message, details(name, group, plural))
+
+
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
 
 
-def invalid(kind: str, group: str, name: str, field: str, cause: str, message: str) -> StatusError:
-    """422 with one cause; `cause` is the machine's word, like FieldValueInvalid."""
+def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> StatusError:
+    """422 with its causes."""
+    told = [f"{cause.field}: {cause.message}" for cause in causes]
     return StatusError(
         422,
         "Invalid",
-        f'{_qualified(kind, group)} "{name}" is invalid: {field}: {message}',
-        details(name, group, kind, causes=[{"reason": cause, "message": message, "field": field}]),
+        f'{_qualified(kind, group)} "{name}" is invalid: {told[0] if len(told) == 1 else "[" + ", ".join(told) + "]"}',
+        details(
+            name,
+            group,
+            kind,
+            causes=[{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes],
+        ),
     )
 
 

@@ -6,47 +6,8 @@ from typing import Any
 
 import pytest
 
+from tests.contract.objects import CRD, SERVICES, config_map, crd, deployment, deployments, entry, managers, maps
 from tests.support.api import DISCOVERY, METADATA, Api
-
-CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
-
-
-def config_map(name: str, namespace: str, data: dict[str, str] | None = None, **meta: Any) -> dict[str, Any]:
-    return {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "metadata": {"name": name, "namespace": namespace, **meta},
-        **({"data": data} if data is not None else {}),
-    }
-
-
-def deployment(name: str, namespace: str, image: str = "web:1", replicas: int = 2) -> dict[str, Any]:
-    pod = {"metadata": {"labels": {"app": name}}, "spec": {"containers": [{"name": "web", "image": image}]}}
-    spec = {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": pod}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": name, "namespace": namespace},
-        "spec": spec,
-    }
-
-
-def maps(namespace: str, name: str = "") -> str:
-    return f"/api/v1/namespaces/{namespace}/configmaps" + (f"/{name}" if name else "")
-
-
-def deployments(namespace: str, name: str = "") -> str:
-    return f"/apis/apps/v1/namespaces/{namespace}/deployments" + (f"/{name}" if name else "")
-
-
-def entry(body: dict[str, Any], manager: str, operation: str = "Apply") -> dict[str, Any]:
-    rows = body["metadata"]["managedFields"]
-    return next(row for row in rows if row["manager"] == manager and row["operation"] == operation)
-
-
-def managers(body: dict[str, Any]) -> set[tuple[str, str]]:
-    return {(row["manager"], row["operation"]) for row in body["metadata"]["managedFields"]}
 
 
 def test_version_and_readiness_are_answered(api: Api) -> None:
@@ -431,31 +392,6 @@ def test_apply_with_an_old_version_is_a_conflict(api: Api, namespace: str) -> No
     body["metadata"]["resourceVersion"] = first
     answer = api.apply(maps(namespace, "a"), body)
     assert (answer.status, answer.json["reason"]) == (409, "Conflict")
-
-
-def crd(group: str) -> dict[str, Any]:
-    properties = {
-        "spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
-        "status": {"type": "object"},
-    }
-    version = {
-        "name": "v1",
-        "served": True,
-        "storage": True,
-        "subresources": {"status": {}},
-        "schema": {"openAPIV3Schema": {"type": "object", "properties": properties}},
-    }
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": f"widgets.{group}"},
-        "spec": {
-            "group": group,
-            "scope": "Namespaced",
-            "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "listKind": "WidgetList"},
-            "versions": [version],
-        },
-    }
 
 
 def test_a_crd_is_established_and_serves_its_kind_until_it_is_deleted(api: Api, namespace: str) -> None:

@@ -19,6 +19,7 @@ from tests.support.controlplane import ControlPlane
 
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 
@@ -32,10 +33,16 @@ class Answer:
     status: int
     text: str
     headers: dict[str, str]
+    warnings: tuple[str, ...] = ()
+    """Every `Warning` header, as it came."""
 
     @property
     def json(self) -> Any:
         return json.loads(self.text)
+
+
+def _answer(status: int, body: bytes, headers: Message) -> Answer:
+    return Answer(status, body.decode(), _lower(headers), tuple(headers.get_all("Warning") or ()))
 
 
 @dataclass(frozen=True)
@@ -75,10 +82,10 @@ class Api:
         tls = ssl.create_default_context(cadata=self.authority)
         try:
             with urllib.request.urlopen(request, timeout=20, context=tls) as answer:
-                return Answer(answer.status, answer.read().decode(), _lower(answer.headers))
+                return _answer(answer.status, answer.read(), answer.headers)
         except urllib.error.HTTPError as error:
             with error:
-                return Answer(error.code, error.read().decode(), _lower(error.headers))
+                return _answer(error.code, error.read(), error.headers)
 
     def get(self, path: str) -> Any:
         answer = self.send("GET", path)
@@ -90,6 +97,13 @@ class Api:
 
     def merge(self, path: str, body: Any, manager: str = "kubectl-edit", **query: str) -> Answer:
         return self.send("PATCH", path, body, MERGE, fieldManager=manager, **query)
+
+    def json_patch(self, path: str, *operations: dict[str, Any], manager: str = "fleetbeat", **query: str) -> Answer:
+        return self.send("PATCH", path, list(operations), JSON_PATCH, fieldManager=manager, **query)
+
+    def delete(self, path: str, **options: Any) -> Answer:
+        """DELETE with a body."""
+        return self.send("DELETE", path, {"apiVersion": "v1", "kind": "DeleteOptions", **options})
 
     def until(self, what: str, true: Callable[[], bool], seconds: float = 30) -> None:
         pause, deadline = threading.Event(), time.monotonic() + seconds

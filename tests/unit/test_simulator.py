@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import urllib.error
 import uuid
 from collections.abc import Iterator
@@ -65,6 +66,25 @@ def test_so_many_requests_fail_as_told(simulator: Simulator, status: int) -> Non
     assert [api.send("GET", NAMESPACES).status for _ in range(3)] == [status, status, 200]
 
 
+LOST = (urllib.error.URLError, ConnectionError, http.client.RemoteDisconnected)
+
+
+def test_the_request_to_fail_at_hangs_up_before_it_takes_effect(api: Api, knobs: Knobs) -> None:
+    knobs.fail_at = 2
+    assert api.apply(MAP, body(k="1")).status == 201
+    with pytest.raises(LOST):
+        api.apply(MAP, body(k="2"))
+    assert api.get(MAP)["data"] == {"k": "1"}
+
+
+def test_the_request_whose_answer_is_lost_has_taken_effect(api: Api, knobs: Knobs) -> None:
+    knobs.lose_answer_at = 2
+    assert api.apply(MAP, body(k="1")).status == 201
+    with pytest.raises(LOST):
+        api.apply(MAP, body(k="2"))
+    assert api.get(MAP)["data"] == {"k": "2"}
+
+
 def test_requests_are_counted_by_verb(simulator: Simulator, api: Api, name: str) -> None:
     api.apply(MAP, body(k="v"))
     api.send("GET", MAP)
@@ -82,11 +102,39 @@ def test_a_workload_becomes_ready_after_a_while(api: Api, knobs: Knobs) -> None:
     api.until("ready", lambda: api.get(path).get("status", {}).get("readyReplicas") == 2)
 
 
+def test_impersonation_is_not_covered(api: Api) -> None:
+    headers = {"Authorization": f"Bearer {api.token}", "Impersonate-User": "jane"}
+    assert api.raw("GET", NAMESPACES, headers).status == 501
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "move", "from": "/data/k", "path": "/data/z"},
+        {"op": "copy", "from": "/data/k", "path": "/data/z"},
+        {"op": "replace", "path": "", "value": {}},
+        {"op": "add", "path": "data/k", "value": "1"},
+        {"op": "add", "path": "/data/k", "value": None},
+        {"op": "test", "path": "/metadata/managedFields/-1", "value": {}},
+    ],
+)
+def test_json_patches_beyond_the_contract_are_501(api: Api, operation: dict[str, object]) -> None:
+    api.apply(MAP, body(k="1"))
+    assert api.json_patch(MAP, operation).status == 501
+
+
+@pytest.mark.parametrize("policy", ["Foreground", "Orphan"])
+def test_deletions_that_wait_for_dependents_are_501(api: Api, policy: str) -> None:
+    api.apply(MAP, body(k="1"))
+    assert api.delete(MAP, propagationPolicy=policy).status == 501
+    assert api.send("DELETE", MAP, propagationPolicy=policy).status == 501
+    assert api.send("GET", MAP).status == 200
+
+
 @pytest.mark.parametrize(
     ("method", "path", "content"),
     [
         ("PATCH", MAP, "application/strategic-merge-patch+json"),
-        ("PATCH", MAP, "application/json-patch+json"),
         ("DELETE", "/api/v1/namespaces/default/configmaps", "application/json"),
         ("GET", "/openapi/v3", "application/json"),
         ("GET", "/apis/apps/v1/namespaces/default/deployments/web/scale", "application/json"),
