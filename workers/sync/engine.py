@@ -283,6 +283,9 @@ class _Run:
         blocker = self._blocker(work) or self._empty_guard(work)
         if blocker:
             return
+        # What this run does not get to keeps what is known of it.
+        wanted = {plan.text(want.key) for want in work.wanted}
+        done.receipts.update({name: receipt for name, receipt in work.receipts.items() if name in wanted})
         done.receipts.update(work.plan.receipts)
         done.unchanged += len(work.plan.unchanged) + len(work.plan.alone)
         scope = self.scope(work)
@@ -479,7 +482,7 @@ async def preview(context: Context, jobs: Sequence[Job]) -> dict[str, list[dict[
     await this.decide()
     found: dict[str, list[dict[str, Any]]] = {}
     for work in this.works:
-        scope = replace(this.scope(work), report=False)
+        scope = replace(this.scope(work), report=False, exact=True)
         absent = [(want, None) for want in work.plan.absent]
         writes = await examine(scope, [*this.suspects(work), *absent], work.receipts, work.done)
         rows = [_row(item) for item in writes]

@@ -53,6 +53,7 @@ class Scope:
         report: Drift is reported, not corrected.
         force: Objects are recreated for the sake of immutable fields.
         recreatable: Protected kinds that may be recreated too.
+        exact: People will read what is found: every difference is asked of the API server, and whose edits it takes back.
     """
 
     client: ClusterClient
@@ -64,6 +65,7 @@ class Scope:
     report: bool = False
     force: bool = False
     recreatable: Collection[str] = ()
+    exact: bool = False
 
 
 def judge(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> Verdict:
@@ -144,22 +146,24 @@ async def _examine(
     refuse_foreign(scope, live, subject(want.key))
     if want.policy.ssa == "IfNotPresent":
         return receipt_of(want, live), None
-    would, rows = None, None
-    match judge(want, live, receipt):
-        case "same":
+    would = None
+    verdict = judge(want, live, receipt)
+    if verdict == "same":
+        return receipt_of(want, live, receipt), None
+    if verdict == "ask" or scope.exact:
+        try:
+            would = await _would(scope, want)
+        except ImmutableFieldError:
+            if not recreates(scope, want):
+                raise
+        if verdict == "ask" and would is not None and _same(live, would):
             return receipt_of(want, live, receipt), None
-        case "ask":
-            try:
-                would = await _would(scope, want)
-            except ImmutableFieldError:
-                if not recreates(scope, want):
-                    raise
-            if would is not None and _same(live, would):
-                return receipt_of(want, live, receipt), None
     rows = tuple(diff.fields(live, would, scope.key) if would is not None else _expected(want, live, scope.key))
     drifted = None
     if known:
         drifted = Change("drifted", want.key, rows, _who(want, live, would))
+    elif scope.exact and receipt and would and (hand := ownership.overruled(live["metadata"], would["metadata"])):
+        drifted = Change("drifted", want.key, (), str(hand))
     return _drift(scope, Write(want, live, Change("configured", want.key, rows), drifted, receipt), live)
 
 
