@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.clock import rfc3339
 from shared.documents.fleet import Fleet
-from shared.state import holds, intents, keys, receipts, sources
+from shared.state import holds, intents, keys, leaving, receipts, sources
 from shared.state.receipts import SyncReceipt
 from shared.state.store import Store
 
@@ -14,7 +14,7 @@ from shared.state.store import Store
 def report(store: Store, fleet: Fleet) -> dict[str, Any]:
     """`{"clusters": [...], "sources": [...]}` with stable keys; see docs/operations.md."""
     names = list(fleet.clusters)
-    by_cluster = receipts.of_clusters(store, names)
+    by_cluster, gone = receipts.of_clusters(store, names), leaving.of_clusters(store, names)
     held, running = holds.every(store), intents.running(store)
     pipe = store.redis.pipeline(transaction=False)
     for name in names:
@@ -24,10 +24,13 @@ def report(store: Store, fleet: Fleet) -> dict[str, Any]:
     for name in names:
         cluster, known = fleet.clusters[name], by_cluster[name]
         hold = holds.of_cluster(held, name, cluster.spec.queue)
+        over = "running" if name in running else "held" if hold else "suspended" if cluster.spec.suspend else None
         rows = [
-            _sync(sync.name, known.get(sync.name), running=name in running, held=hold is not None)
+            _sync(sync.name, known.get(sync.name), over or ("suspended" if sync.spec.suspend else None), leaves=False)
             for sync in fleet.syncs_of(name)
         ]
+        here = {row["name"] for row in rows}
+        rows += [_sync(sync, known.get(sync), over, leaves=True) for sync in gone[name] if sync not in here]
         clusters.append(
             {
                 "name": name,
@@ -42,25 +45,36 @@ def report(store: Store, fleet: Fleet) -> dict[str, Any]:
     return {"clusters": clusters, "sources": [_source(store, name) for name in fleet.sources]}
 
 
-def _sync(name: str, receipt: SyncReceipt | None, *, running: bool, held: bool) -> dict[str, Any]:
-    if receipt is None:
-        receipt = SyncReceipt(name, "", "", "", "held" if held else "pending")
-    state = "running" if running else "held" if held else receipt.state
+def current(receipt: SyncReceipt | None, *, leaves: bool) -> SyncReceipt | None:
+    """The receipt, if it is of a run that knew what we know: that the Sync is leaving the cluster, or that it is not."""
+    return receipt if receipt and receipt.leaving == leaves else None
+
+
+def _sync(name: str, receipt: SyncReceipt | None, over: str | None, *, leaves: bool) -> dict[str, Any]:
+    """One row. `over` is what keeps the Sync from being judged by its receipt, if anything does."""
+    known = current(receipt, leaves=leaves)
+    if known is None:
+        commit = receipt.commit if receipt else ""
+        known = SyncReceipt(name, "", commit, "", "pending", objects=receipt.objects if receipt else 0)
     return {
         "name": name,
-        "commit": receipt.commit or None,
-        "state": state,
-        "health": receipt.health,
-        "objects": receipt.objects,
-        "created": receipt.created,
-        "configured": receipt.configured,
-        "unchanged": receipt.unchanged,
-        "deleted": receipt.deleted,
-        "drifted": receipt.drifted,
-        "appliedAt": rfc3339(receipt.applied_at) if receipt.applied_at else None,
-        "healthyAt": rfc3339(receipt.healthy_at) if receipt.healthy_at else None,
-        "requests": receipt.requests,
-        "error": receipt.error,
+        "commit": known.commit or None,
+        "state": over or known.state,
+        "health": known.health,
+        "objects": known.objects,
+        "created": known.created,
+        "configured": known.configured,
+        "unchanged": known.unchanged,
+        "deleted": known.deleted,
+        "drifted": known.drifted,
+        "appliedAt": rfc3339(known.applied_at) if known.applied_at else None,
+        "healthyAt": rfc3339(known.healthy_at) if known.healthy_at else None,
+        "requests": known.requests,
+        "error": known.error,
+        "warnings": list(known.warnings),
+        "deletions": list(known.deletions),
+        "contested": list(known.contested),
+        "leaving": leaves,
     }
 
 
@@ -76,7 +90,7 @@ def _source(store: Store, name: str) -> dict[str, Any]:
 
 
 def settled(value: dict[str, Any]) -> bool:
-    """True when every source was asked and no Sync is still on its way."""
+    """True when every source was asked and no Sync is still on its way; one that waits for an approval is not."""
     if any(source["polledAt"] is None for source in value["sources"]):
         return False
     for cluster in value["clusters"]:
@@ -89,9 +103,10 @@ def settled(value: dict[str, Any]) -> bool:
 
 
 def succeeded(value: dict[str, Any]) -> bool:
-    """True when everything that is not held is applied and healthy."""
+    """True when everything that is not held or suspended is applied and healthy, and nothing waits for an approval."""
     good = all(
-        sync["state"] == "held" or (sync["state"] == "applied" and sync["health"] in {"healthy", "suspended"})
+        sync["state"] in {"held", "suspended"}
+        or (sync["state"] == "applied" and sync["health"] in {"healthy", "suspended"} and not sync["deletions"])
         for cluster in value["clusters"]
         for sync in cluster["syncs"]
     )
@@ -108,18 +123,26 @@ def sources_polled_since(store: Store, fleet: Fleet, since: float) -> bool:
 
 
 def fresh(store: Store, fleet: Fleet, clusters: list[str], since: float) -> bool:
-    """True when each of these clusters is held, suspended, or has a receipt of each Sync from a run that ended after `since`."""
+    """True when each of these clusters is held, suspended, or has a receipt from a run that ended after `since` of each Sync,
+    those that are leaving it included.
+    """
     by_cluster, held = receipts.of_clusters(store, clusters), holds.every(store)
-    pending = intents.pending(store, clusters)
+    pending, gone = intents.pending(store, clusters), leaving.of_clusters(store, clusters)
     for name in clusters:
         cluster = fleet.clusters[name]
         if cluster.spec.suspend or holds.of_cluster(held, name, cluster.spec.queue):
             continue
-        known = by_cluster[name]
-        for sync in fleet.syncs_of(name):
-            if not sync.spec.suspend and (sync.name not in known or known[sync.name].finished_at < since):
-                return False
-        if pending[name] and any(receipt.health == "progressing" for receipt in known.values()):
+        here = dict.fromkeys(gone[name], True)
+        here |= {sync.name: False for sync in fleet.syncs_of(name)}
+        idle = {sync.name for sync in fleet.syncs_of(name) if sync.spec.suspend}
+        known = {
+            sync: current(by_cluster[name].get(sync), leaves=leaves)
+            for sync, leaves in here.items()
+            if sync not in idle
+        }
+        if any(receipt is None or receipt.finished_at < since for receipt in known.values()):
+            return False
+        if pending[name] and any(receipt and receipt.health == "progressing" for receipt in known.values()):
             return False
     return True
 

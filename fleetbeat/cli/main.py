@@ -8,7 +8,7 @@ from types import FrameType
 
 import typer
 
-from fleetbeat.cli import audit, demo, doctor, hold, publish, schema, status, sync, up, validate
+from fleetbeat.cli import approve, audit, demo, doctor, hold, publish, schema, status, sync, up, validate
 
 app = typer.Typer(
     name="fleetbeat",
@@ -17,7 +17,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for module in (demo, up, publish, status, sync, hold, validate, schema, doctor):
+for module in (demo, up, publish, status, sync, hold, approve, validate, schema, doctor):
     module.register(app)
 app.add_typer(audit.app, name="audit")
 

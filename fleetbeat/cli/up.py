@@ -33,8 +33,9 @@ from fleetbeat.stack.stack import KNOWN_PARTS, Parts, Stack
 from shared.audit import stream
 from shared.documents import Fleet, InvalidFleetError, load
 from shared.settings import Settings
-from shared.state import due
+from shared.state import due, leaving
 from shared.state import fleet as fleets
+from shared.state.fleet import Published
 from shared.state.store import Errors, Store
 
 ONCE_SECONDS = 1800.0
@@ -84,13 +85,28 @@ def publish(store: Store, loaded: Fleet | None, mine: Settings) -> Fleet:
         return fleets.current(store)
     published = fleets.publish(store, loaded, mine.actor)
     if published.changed or published.removed:
-        details = {"digest": published.digest, "changed": len(published.changed), "removed": list(published.removed)}
+        details: dict[str, Any] = {"digest": published.digest, "changed": len(published.changed)}
+        details |= {"removed": list(published.removed), "left": [f"{sync}@{name}" for name, sync in published.left]}
         stream.append(store, "fleet.published", actor=mine.actor, details=details)
     for name in published.removed:
         text = "left the fleet; its objects stay where they are"
         stream.append(store, "cluster.removed", actor=mine.actor, cluster=name, message=text)
         err.print(f"cluster {name} {text}")
+    _tell_left(store, published)
     return loaded
+
+
+def _tell_left(store: Store, published: Published) -> None:
+    """Say what becomes of the objects of Syncs that left clusters; each cluster's next sync sees to it."""
+    gone = leaving.of_clusters(store, sorted({cluster for cluster, _ in published.left}))
+    where: dict[tuple[str, bool], list[str]] = {}
+    for cluster, name in published.left:
+        if name in gone[cluster]:
+            where.setdefault((name, gone[cluster][name].spec.leaves == "Prune"), []).append(cluster)
+    for (name, prunes), clusters in sorted(where.items()):
+        named = ", ".join(clusters[:5]) + (f" and {len(clusters) - 5} more" if len(clusters) > 5 else "")
+        fate = "are deleted at the next sync" if prunes else "stay where they are"
+        err.print(f"Sync {name} left {named}; its objects there {fate}", markup=False, soft_wrap=True)
 
 
 def _once(stack: Stack, fleet: Fleet, mine: Settings, output: Output) -> None:
