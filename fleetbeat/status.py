@@ -24,9 +24,9 @@ def report(store: Store, fleet: Fleet) -> dict[str, Any]:
     for name in names:
         cluster, known = fleet.clusters[name], by_cluster[name]
         hold = holds.of_cluster(held, name, cluster.spec.queue)
-        over = "running" if name in running else "held" if hold else "suspended" if cluster.spec.suspend else None
+        over = "running" if name in running else "held" if hold or cluster.spec.suspend else None
         rows = [
-            _sync(sync.name, known.get(sync.name), over or ("suspended" if sync.spec.suspend else None), leaves=False)
+            _sync(sync.name, known.get(sync.name), over or ("held" if sync.spec.suspend else None), leaves=False)
             for sync in fleet.syncs_of(name)
         ]
         here = {row["name"] for row in rows}
@@ -105,7 +105,7 @@ def settled(value: dict[str, Any]) -> bool:
 def succeeded(value: dict[str, Any]) -> bool:
     """True when everything that is not held or suspended is applied and healthy, and nothing waits for an approval."""
     good = all(
-        sync["state"] in {"held", "suspended"}
+        sync["state"] == "held"
         or (sync["state"] == "applied" and sync["health"] in {"healthy", "suspended"} and not sync["deletions"])
         for cluster in value["clusters"]
         for sync in cluster["syncs"]

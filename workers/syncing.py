@@ -28,8 +28,8 @@ from workers.sources.spec import SourceSpec
 from workers.sync import engine, journal, recheck
 from workers.sync.apply import Gate
 from workers.sync.changes import ChangeSet
-from workers.sync.engine import Context, Job, Outcome
 from workers.sync.examine import Write
+from workers.sync.job import Context, Job, Outcome
 from workers.sync.record import record
 
 log = logging.getLogger("fleetbeat.worker")
@@ -130,9 +130,7 @@ class _Sync:
         try:
             context = _context(self.mine, self.cluster, self._gate(), before, self._claim)
         except FleetbeatError as error:
-            errors = [str(error)]
-            sets = [ChangeSet(j.sync.name, j.commit, j.render, "failed", errors=errors) for j in jobs if not j.observed]
-            return Outcome(sets)
+            return Outcome([_failed(job, str(error)) for job in jobs if not job.observed])
         return self.mine.loop.run(self._leased(context, jobs), LONGEST_RUN)
 
     async def _leased(self, context: Context, jobs: Sequence[Job]) -> Outcome:
@@ -194,6 +192,10 @@ class _Sync:
             store.redis.set(key, orjson.dumps({"since": store.time(), "why": why}))
         if was_unreachable and not why:
             store.redis.delete(key)
+
+
+def _failed(job: Job, why: str) -> ChangeSet:
+    return ChangeSet(job.sync.name, job.commit, job.render, "failed", errors=[why], leaving=job.leaving)
 
 
 def _context(

@@ -22,8 +22,8 @@ from workers.rendering.manifest import Manifest
 from workers.sync import engine, journal, recheck
 from workers.sync.apply import Gate
 from workers.sync.changes import ChangeSet
-from workers.sync.engine import Context, Job, Outcome
 from workers.sync.examine import Write
+from workers.sync.job import Context, Job, Outcome
 from workers.sync.record import record
 
 KEY = b"k" * 32

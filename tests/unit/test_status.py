@@ -108,7 +108,7 @@ def test_a_sync_that_is_back_is_not_judged_by_how_far_its_leaving_came(store: St
 def test_what_is_suspended_is_not_waited_for_though_it_never_ran(store: Store, suspended: str) -> None:
     now = fleet("web", suspended=suspended)
     report = status.report(store, now)
-    assert states(report) == {"web": "suspended"}
+    assert states(report) == {"web": "held"}
     assert (status.settled(report), status.succeeded(report)) == (True, True)
     assert status.fresh(store, now, ["a"], 50.0)
 

@@ -11,7 +11,7 @@ from shared.clock import rfc3339
 from shared.errors import FleetbeatError, StaleError
 from workers.clusters.client import ABSENT, JSON_PATCH, ClusterClient
 from workers.clusters.discovery import Kinds, Resource
-from workers.clusters.errors import ClusterUnreachableError, ForbiddenError, ImmutableFieldError
+from workers.clusters.errors import ClusterUnreachableError, ImmutableFieldError
 from workers.sync import diff, ownership
 from workers.sync.changes import Change, ChangeSet
 from workers.sync.examine import Scope, Write, adopts, examine, receipt_of, recreates
@@ -201,13 +201,3 @@ async def _established(client: ClusterClient, definitions: Sequence[Wanted], don
         pause = min(1.0, pause * 2)
         kinds = await client.discover()
     return kinds
-
-
-async def ensure_namespace(client: ClusterClient, kinds: Kinds, name: str) -> None:
-    """Create the system namespace when it is missing; credentials that may not even look are believed to have one."""
-    resource = kinds.exact(client.name, "", "v1", "Namespace")
-    try:
-        if await client.get(resource, None, name) is None:
-            await client.apply(resource, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    except ForbiddenError:
-        return

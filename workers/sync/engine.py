@@ -2,85 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from shared.documents.sync import Sync
 from shared.errors import FleetbeatError, LostLeaseError
 from shared.state.intents import HeldError
-from shared.state.receipts import ClusterMark, ObjectReceipt, SyncReceipt
+from shared.state.receipts import ClusterMark, ObjectReceipt
 from workers.clusters.client import ClusterClient
 from workers.clusters.discovery import Kinds
 from workers.clusters.errors import ClusterUnreachableError, UnauthorizedError
-from workers.rendering.manifest import Manifest
 from workers.sync import inventory, ownership, plan, prune
-from workers.sync.apply import Gate, Written, ensure_namespace, write
+from workers.sync.apply import Written, write
 from workers.sync.changes import Change, ChangeSet
 from workers.sync.desired import prepare, scopes
 from workers.sync.examine import Scope, Write, examine
 from workers.sync.health import may_be_unready
 from workers.sync.inventory import GroupKind, Inventory
+from workers.sync.job import Context, Job, Outcome
 from workers.sync.members import Members, members, version_wanted
+from workers.sync.parents import Parents, narrowed
 from workers.sync.plan import Key, Live, Plan, Wanted, subject
 from workers.sync.readiness import assess
 
 Body = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One Sync of the run: its render, or why there is none.
-
-    Args:
-        sync: The document.
-        parent: What a person at the cluster reads on the inventory.
-        account: `system:serviceaccount:<namespace>:<name>` that its objects are written as.
-        observed: What it wants counts for the others, but nothing of it is written (it is suspended).
-        leaving: It is not in the fleet for this cluster any more; its objects are deleted or released.
-        approved: Digest of the deletions that somebody approved.
-    """
-
-    sync: Sync
-    commit: str = ""
-    render: str = ""
-    manifests: tuple[Manifest, ...] = ()
-    error: str | None = None
-    parent: Mapping[str, str] = field(default_factory=dict)
-    account: str | None = None
-    observed: bool = False
-    leaving: bool = False
-    approved: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """What a run is given: where, what was written last time, and the gate for every write.
-
-    `since` and `now` are the last run's time and this one's, in Redis time; `namespaces` all that the credentials reach, or none.
-    `claim` takes the cluster of that uid for this document, or names the other document that has it.
-    """
-
-    client: ClusterClient
-    namespace: str
-    fleet: str
-    key: bytes
-    receipts: Mapping[str, SyncReceipt]
-    objects: Mapping[str, Mapping[str, ObjectReceipt]]
-    gate: Gate
-    since: float = 0.0
-    now: float = 0.0
-    namespaces: tuple[str, ...] = ()
-    mark: ClusterMark | None = None
-    claim: Callable[[str], str | None] = lambda _uid: None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What was done for each Sync, in order, and where the cluster's store stood (None when it was not reached)."""
-
-    sets: list[ChangeSet]
-    mark: ClusterMark | None = None
 
 
 @dataclass(slots=True)
@@ -129,6 +74,10 @@ class _Run:
         before = Inventory(job.sync.name, self.context.namespace, self.context.fleet)
         return _Work(job, done, client, before, self.context.objects.get(job.sync.name, {}))
 
+    @property
+    def _parents(self) -> Parents:
+        return Parents(self.client, self.kinds, self.context.namespace, self.context.gate)
+
     async def decide(self) -> None:
         """Find out what is to be done; nothing is written."""
         self.kinds = await self.client.discover()
@@ -146,12 +95,10 @@ class _Run:
 
     async def _read_parents(self) -> None:
         context = self.context
-        resource = self.kinds.exact(self.client.name, "", "v1", "ConfigMap")
-        listing = await self.client.list_metadata(resource, inventory.ID, (context.namespace,))
-        await self._recognise(listing.version)
-        found = {item.sync: item for row in listing.items if (item := inventory.read_parent(row["metadata"]))}
+        found = await self._parents.read()
+        await self._recognise(found.version)
         for work in self.works:
-            mine = found.get(work.name)
+            mine = found.by_sync.get(work.name)
             if mine and mine.fleet != context.fleet:
                 work.done.errors.append(
                     f"Sync {work.name}: cluster {self.client.name} has an inventory of that name from the fleet {mine.fleet!r}, "
@@ -171,9 +118,10 @@ class _Run:
             for work in self.works:
                 work.receipts = {}
         uid = await self.client.identity()
-        self.mark = ClusterMark(version, uid)
         twin = self.context.claim(uid) if uid else None
-        if twin:
+        if not twin:
+            self.mark = ClusterMark(version, uid)
+        else:
             for work in self.works:
                 work.done.errors.append(
                     f"cluster {self.client.name} is the same as cluster {twin} (uid {uid}), with the same systemNamespace "
@@ -372,11 +320,7 @@ class _Run:
             await self._put_parent(work, wide)
 
     async def _put_parent(self, work: _Work, wanted: Inventory) -> None:
-        await self.context.gate.open(work.name, ())
-        if not work.existed:
-            await ensure_namespace(self.client, self.kinds, self.context.namespace)
-        resource = self.kinds.exact(self.client.name, "", "v1", "ConfigMap")
-        await self.client.apply(resource, wanted.manifest(work.job.parent))
+        await self._parents.put(wanted, work.job.parent, existed=work.existed)
         work.before, work.existed = wanted, True
 
     async def _prune(self, work: _Work) -> None:
@@ -420,18 +364,9 @@ class _Run:
             done.state = "failed"
 
     def _narrowed(self, work: _Work) -> Inventory:
-        """Kinds and namespaces of what is wanted, of members that are still there, and of all that could not be looked at."""
         gone = {change.key for change in work.done.changes if change.action in {"deleted", "released"}}
         left = [live.key for live in self.members.of(work.before.id) if live.key not in gone]
-        keys = [want.key for want in work.wanted if want.policy.applied] + left
-        unseen = work.before.group_kinds - self.members.listed
-        places = {key[2] for key in keys if key[2]} | (work.before.namespaces if unseen else frozenset())
-        return replace(
-            work.before,
-            group_kinds=frozenset({key[:2] for key in keys} | unseen),
-            namespaces=frozenset(places),
-            render=work.job.render,
-        )
+        return narrowed(work.before, work.wanted, left, self.members.listed, work.job.render)
 
     async def _leave(self, work: _Work) -> None:
         """A Sync that left is gone when its last object is; then its inventory goes too."""
@@ -445,11 +380,7 @@ class _Run:
             return
         done.state, done.health, done.gone = "applied", "healthy", True
         if work.existed:
-            resource = self.kinds.exact(self.client.name, "", "v1", "ConfigMap")
-            parent = await self.client.get(resource, self.context.namespace, inventory.parent_name(work.name))
-            if parent:
-                await self.context.gate.open(work.name, ())
-                await self.client.delete(resource, parent["metadata"])
+            await self._parents.remove(work.name)
 
 
 async def run(context: Context, jobs: Sequence[Job]) -> Outcome:

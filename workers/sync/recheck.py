@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from workers.clusters.discovery import Kinds
 from workers.sync.changes import ChangeSet
 from workers.sync.desired import prepare, scopes
-from workers.sync.engine import Context, Job, Outcome
 from workers.sync.health import may_be_unready
 from workers.sync.inventory import Inventory
+from workers.sync.job import Context, Job, Outcome
 from workers.sync.members import members, version_wanted
 from workers.sync.plan import Wanted, subject
 from workers.sync.readiness import assess
