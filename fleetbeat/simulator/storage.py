@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses
+from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses, warned
 from fleetbeat.simulator.fields import Body, Paths
 from fleetbeat.simulator.kinds import CRD, NAMESPACE, Kind
 from fleetbeat.simulator.managed import Manager, Managers
@@ -54,6 +54,15 @@ class Change:
     new: Body | None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a write: the object as it is now (or would be), and what the server warns of."""
+
+    body: Body
+    created: bool
+    warnings: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Storage:
     """One cluster. `changed` is told of every write after it has happened."""
@@ -83,7 +92,7 @@ class Storage:
             if (not namespace or key[0] == namespace) and (after is None or key > after):
                 yield _in_version(kind, table[key].body)
 
-    def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Body:
+    def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Written:
         """POST."""
         name = admission.checked_name(kind, namespace, body)
         if admission.version_of(body["metadata"]):
@@ -106,7 +115,7 @@ class Storage:
         *,
         patch: bool = False,
         dry_run: bool = False,
-    ) -> Body:
+    ) -> Written:
         """PUT, and every patch that is no apply, with the whole new object. `manager.subresource` is "" or "status"."""
         stored = self._existing(kind, namespace, name)
         if admission.checked_name(kind, namespace, body) != name:
@@ -140,8 +149,8 @@ class Storage:
         *,
         force: bool,
         dry_run: bool = False,
-    ) -> tuple[bool, Body]:
-        """PATCH with server-side apply: (created, object)."""
+    ) -> Written:
+        """PATCH with server-side apply."""
         admission.check_config(kind, namespace, name, config)
         meta = config["metadata"]
         version = admission.version_of(meta)
@@ -163,10 +172,10 @@ class Storage:
             admission.precondition(kind, name, meta, stored.body)
         new = defaults.filled(kind, done.body if stored else admission.fresh(kind, namespace, done.body))
         paths = done.paths if new is done.body else None
-        answer = self._write(kind, namespace, name, stored, Stored(new, done.managers, paths), dry_run)
+        written = self._write(kind, namespace, name, stored, Stored(new, done.managers, paths), dry_run)
         if dry_run and not stored and version:
-            answer["metadata"]["resourceVersion"] = version
-        return stored is None, answer
+            written.body["metadata"]["resourceVersion"] = version
+        return written
 
     def delete(
         self, kind: Kind, namespace: str, name: str, options: Body, *, dry_run: bool = False
@@ -230,7 +239,7 @@ class Storage:
         rows = body["metadata"].get("managedFields")
         return managed.given(rows, kept, lambda version: self.registry.serves(kind, version))
 
-    def _write(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Stored, dry_run: bool) -> Body:
+    def _write(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Stored, dry_run: bool) -> Written:
         addressed = defaults.addressed(kind, old.body if old else None, new.body, self.version + 1)
         if addressed is not new.body:
             new = Stored(addressed, new.managers)
@@ -239,9 +248,9 @@ class Storage:
         meta = body["metadata"]
         if old is None:
             _born(kind, body)
+        elif ownership.alike(new.managers, old.managers) and _bare(body) == _bare(old.body):
+            return Written(_in_version(kind, old.body), False, warned.texts(kind, old.body, old.body))
         else:
-            if ownership.alike(new.managers, old.managers) and _bare(body) == _bare(old.body):
-                return _in_version(kind, old.body)
             if kind.generation in {"spec", "content"} and _content(kind, body) != _content(kind, old.body):
                 meta["generation"] = old.body["metadata"].get("generation", 0) + 1
             meta["resourceVersion"] = old.body["metadata"]["resourceVersion"]
@@ -249,12 +258,12 @@ class Storage:
         if not meta["managedFields"]:
             del meta["managedFields"]
         if dry_run:
-            return _in_version(kind, body)
-        if meta.get("deletionTimestamp") and not meta.get("finalizers") and kind is not NAMESPACE:
+            pass
+        elif meta.get("deletionTimestamp") and not meta.get("finalizers") and kind is not NAMESPACE:
             self.remove(kind, namespace, name)
         else:
             self._put(kind, namespace, name, new)
-        return _in_version(kind, body)
+        return Written(_in_version(kind, body), old is None, warned.texts(kind, old.body if old else None, body))
 
     def _admit(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Body) -> None:
         if old is None and kind.namespaced:
