@@ -6,8 +6,10 @@ Everything runs on the simulator's loop, so a call is a transaction. Bodies are 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses, warned
@@ -43,6 +45,27 @@ class Stored:
         return self._paths
 
 
+@dataclass(slots=True)
+class _Table:
+    """All objects of one kind, in the order of their paths in a real server's store."""
+
+    rows: dict[Name, Stored] = field(default_factory=dict)
+    _ordered: list[tuple[str, Stored]] | None = None
+
+    def put(self, name: Name, stored: Stored) -> None:
+        self.rows[name] = stored
+        self._ordered = None
+
+    def pop(self, name: Name) -> Stored:
+        self._ordered = None
+        return self.rows.pop(name)
+
+    def ordered(self) -> list[tuple[str, Stored]]:
+        if self._ordered is None:
+            self._ordered = sorted((("/".join(name), stored) for name, stored in self.rows.items()), key=itemgetter(0))
+        return self._ordered
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One object before and after a write; `new` is None when it went."""
@@ -70,7 +93,7 @@ class Storage:
     registry: Registry
     version: int = 100
     changed: Callable[[Change], None] = lambda _: None
-    _objects: dict[tuple[str, str], dict[Name, Stored]] = field(default_factory=dict)
+    _objects: defaultdict[tuple[str, str], _Table] = field(default_factory=lambda: defaultdict(_Table))
 
     def __post_init__(self) -> None:
         manager = Manager("kube-apiserver", "Update", "v1")
@@ -87,10 +110,10 @@ class Storage:
 
     def list(self, kind: Kind, namespace: str, *, after: Name | None = None) -> Iterator[Body]:
         """All objects of a kind beyond `after`, of one namespace unless it is empty, sorted as etcd does."""
-        table = self._objects.get(kind.key, {})
-        for key in sorted(table):
-            if (not namespace or key[0] == namespace) and (after is None or key > after):
-                yield _in_version(kind, table[key].body)
+        first = "/".join(after) if after else ""
+        for path, stored in self._objects[kind.key].ordered():
+            if path > first and (not namespace or stored.body["metadata"]["namespace"] == namespace):
+                yield _in_version(kind, stored.body)
 
     def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Written:
         """POST."""
@@ -202,7 +225,7 @@ class Storage:
         return False, _in_version(kind, marked)
 
     def find(self, kind: Kind, namespace: str, name: str) -> Stored | None:
-        return self._objects.get(kind.key, {}).get((namespace, name))
+        return self._objects[kind.key].rows.get((namespace, name))
 
     def tables(self) -> tuple[tuple[str, str], ...]:
         """(group, plural) of everything that was ever stored."""
@@ -215,7 +238,7 @@ class Storage:
 
     def remove_all(self, kind: Kind, namespace: str) -> None:
         """Everything of a kind in a namespace, finalizers or not."""
-        for key in [key for key in self._objects.get(kind.key, {}) if key[0] == namespace]:
+        for key in [key for key in self._objects[kind.key].rows if key[0] == namespace]:
             self.remove(kind, *key)
 
     def forget(self, key: tuple[str, str]) -> None:
@@ -285,9 +308,8 @@ class Storage:
     def _put(self, kind: Kind, namespace: str, name: str, stored: Stored) -> None:
         self.version += 1
         stored.body["metadata"]["resourceVersion"] = str(self.version)
-        table = self._objects.setdefault(kind.key, {})
-        old = table.get((namespace, name))
-        table[namespace, name] = stored
+        old = self.find(kind, namespace, name)
+        self._objects[kind.key].put((namespace, name), stored)
         self.changed(Change(kind, namespace, name, old.body if old else None, stored.body))
 
 
