@@ -12,7 +12,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from fleetbeat.simulator import discovery, lists, patches, statuses
+from fleetbeat.simulator import admission, discovery, lists, patches, statuses, warned
 from fleetbeat.simulator.controllers import Controllers
 from fleetbeat.simulator.fields import Body
 from fleetbeat.simulator.kinds import GROUPS, Kind
@@ -20,7 +20,7 @@ from fleetbeat.simulator.knobs import Knobs, Traffic
 from fleetbeat.simulator.managed import Manager
 from fleetbeat.simulator.registry import Registry
 from fleetbeat.simulator.statuses import StatusError
-from fleetbeat.simulator.storage import Storage
+from fleetbeat.simulator.storage import Storage, Written
 
 VERSION = {"major": "1", "minor": "37", "gitVersion": "v1.37.0+simulated", "platform": "simulated"}
 APPLY, MERGE, JSON_PATCH = "application/apply-patch+yaml", "application/merge-patch+json", "application/json-patch+json"
@@ -101,16 +101,14 @@ class ClusterServer:
                 if target.kind.namespaced and not target.namespace:
                     raise statuses.not_allowed()
                 manager = _manager(request, target, "Update")
-                return _json(
-                    self.storage.create(target.kind, target.namespace, _object(target, body), manager, dry_run=dry_run),
-                    201,
-                )
+                found, warnings = _known(request, target, _object(target, body))
+                made = self.storage.create(target.kind, target.namespace, found, manager, dry_run=dry_run)
+                return _written(made, warnings)
             case "PUT", True:
                 manager = _manager(request, target, "Update")
-                found = _object(target, body)
-                return _json(
-                    self.storage.update(target.kind, target.namespace, target.name, found, manager, dry_run=dry_run)
-                )
+                found, warnings = _known(request, target, _object(target, body))
+                where = (target.kind, target.namespace, target.name)
+                return _written(self.storage.update(*where, found, manager, dry_run=dry_run), warnings)
             case "PATCH", True:
                 return self._patch(request, target, body, dry_run)
             case "DELETE", True:
@@ -168,8 +166,7 @@ class ClusterServer:
                 )  # fmt: skip
             manager = Manager(name, "Apply", target.kind.api_version)
             force = request.query.get("force") == "true"
-            created, found = self.storage.apply(*where, _parsed(body), manager, force=force, dry_run=dry_run)
-            return _json(found, 201 if created else 200)
+            return _written(self.storage.apply(*where, _parsed(body), manager, force=force, dry_run=dry_run))
         if content not in {MERGE, JSON_PATCH}:
             raise statuses.not_covered(
                 f"a patch of type {content}" + (" to a subresource" if target.subresource else "")
@@ -180,7 +177,8 @@ class ClusterServer:
             patched = patches.patched(live, _operations(body))
         else:
             patched = patches.merged(live, _parsed(body))
-        return _json(self.storage.update(*where, patched, manager, patch=True, dry_run=dry_run))
+        patched, warnings = _known(request, target, patched)
+        return _written(self.storage.update(*where, patched, manager, patch=True, dry_run=dry_run), warnings)
 
     def _delete(self, request: web.BaseRequest, target: Target, body: bytes) -> web.Response:
         # With a body, what the query says does not count.
@@ -241,6 +239,21 @@ def _object(target: Target, body: bytes) -> Body:
     return found
 
 
+def _known(request: web.BaseRequest, target: Target, body: Body) -> tuple[Body, tuple[str, ...]]:
+    """The object without top-level fields that its kind does not have, and the warnings of them."""
+    unknown = admission.unknown(target.kind, body)
+    if not unknown:
+        return body, ()
+    texts = tuple(warned.unknown_field(name) for name in unknown)
+    validation = request.query.get("fieldValidation") or "Warn"
+    if validation == "Strict":
+        raise statuses.unknown_fields(
+            target.kind.kind, target.kind.version, body, texts, patch=request.method == "PATCH"
+        )
+    known = {name: value for name, value in body.items() if name not in unknown}
+    return known, texts if validation == "Warn" else ()
+
+
 def _manager(request: web.BaseRequest, target: Target, operation: str) -> Manager:
     agent = request.headers.get("User-Agent", "unknown").partition("/")[0]
     name = request.query.get("fieldManager") or agent
@@ -276,6 +289,14 @@ def _fault(code: int) -> StatusError:
     if code == 503:
         return StatusError(503, "ServiceUnavailable", "the server is currently unable to handle the request")
     return StatusError(code, "InternalError", "an error on the server has prevented the request from succeeding")
+
+
+def _written(written: Written, warnings: tuple[str, ...] = ()) -> web.Response:
+    answer = _json(written.body, 201 if written.created else 200)
+    for text in (*warnings, *written.warnings):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+        answer.headers.add("Warning", f'299 - "{escaped}"')
+    return answer
 
 
 def _json(body: Body, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 Status = dict[str, Any]
 
 
@@ -128,6 +130,15 @@ def untyped(name: str, namespace: str, kind: str, group: str, version: str, prob
         "",
         f"failed to create typed patch object ({namespace}/{name}; {group}/{version}, Kind={kind}): {problem}",
     )
+
+
+def unknown_fields(kind: str, version: str, body: Status, problems: Sequence[str], *, patch: bool) -> StatusError:
+    """How a create, an update (400) or a patch (422) with `fieldValidation=Strict` refuses what its schema does not know."""
+    told = f"strict decoding error: {', '.join(problems)}"
+    if not patch:
+        return bad_request(f'{kind} in version "{version}" cannot be handled as a {kind}: {told}')
+    shown = orjson.dumps(orjson.dumps(body).decode()).decode()
+    return invalid("", "", "", [Cause("FieldValueInvalid", f"Invalid value: {shown}: {told}", "patch")])
 
 
 def not_covered(what: str) -> StatusError:

@@ -6,11 +6,13 @@ Everything runs on the simulator's loop, so a call is a transaction. Bodies are 
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
-from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses
+from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses, warned
 from fleetbeat.simulator.fields import Body, Paths
 from fleetbeat.simulator.kinds import CRD, NAMESPACE, Kind
 from fleetbeat.simulator.managed import Manager, Managers
@@ -43,6 +45,27 @@ class Stored:
         return self._paths
 
 
+@dataclass(slots=True)
+class _Table:
+    """All objects of one kind, in the order of their paths in a real server's store."""
+
+    rows: dict[Name, Stored] = field(default_factory=dict)
+    _ordered: list[tuple[str, Stored]] | None = None
+
+    def put(self, name: Name, stored: Stored) -> None:
+        self.rows[name] = stored
+        self._ordered = None
+
+    def pop(self, name: Name) -> Stored:
+        self._ordered = None
+        return self.rows.pop(name)
+
+    def ordered(self) -> list[tuple[str, Stored]]:
+        if self._ordered is None:
+            self._ordered = sorted((("/".join(name), stored) for name, stored in self.rows.items()), key=itemgetter(0))
+        return self._ordered
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One object before and after a write; `new` is None when it went."""
@@ -54,6 +77,15 @@ class Change:
     new: Body | None
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The answer to a write: the object as it is now (or would be), and what the server warns of."""
+
+    body: Body
+    created: bool
+    warnings: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Storage:
     """One cluster. `changed` is told of every write after it has happened."""
@@ -61,7 +93,7 @@ class Storage:
     registry: Registry
     version: int = 100
     changed: Callable[[Change], None] = lambda _: None
-    _objects: dict[tuple[str, str], dict[Name, Stored]] = field(default_factory=dict)
+    _objects: defaultdict[tuple[str, str], _Table] = field(default_factory=lambda: defaultdict(_Table))
 
     def __post_init__(self) -> None:
         manager = Manager("kube-apiserver", "Update", "v1")
@@ -78,12 +110,12 @@ class Storage:
 
     def list(self, kind: Kind, namespace: str, *, after: Name | None = None) -> Iterator[Body]:
         """All objects of a kind beyond `after`, of one namespace unless it is empty, sorted as etcd does."""
-        table = self._objects.get(kind.key, {})
-        for key in sorted(table):
-            if (not namespace or key[0] == namespace) and (after is None or key > after):
-                yield _in_version(kind, table[key].body)
+        first = "/".join(after) if after else ""
+        for path, stored in self._objects[kind.key].ordered():
+            if path > first and (not namespace or stored.body["metadata"]["namespace"] == namespace):
+                yield _in_version(kind, stored.body)
 
-    def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Body:
+    def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Written:
         """POST."""
         name = admission.checked_name(kind, namespace, body)
         if admission.version_of(body["metadata"]):
@@ -106,7 +138,7 @@ class Storage:
         *,
         patch: bool = False,
         dry_run: bool = False,
-    ) -> Body:
+    ) -> Written:
         """PUT, and every patch that is no apply, with the whole new object. `manager.subresource` is "" or "status"."""
         stored = self._existing(kind, namespace, name)
         if admission.checked_name(kind, namespace, body) != name:
@@ -140,8 +172,8 @@ class Storage:
         *,
         force: bool,
         dry_run: bool = False,
-    ) -> tuple[bool, Body]:
-        """PATCH with server-side apply: (created, object)."""
+    ) -> Written:
+        """PATCH with server-side apply."""
         admission.check_config(kind, namespace, name, config)
         meta = config["metadata"]
         version = admission.version_of(meta)
@@ -163,10 +195,10 @@ class Storage:
             admission.precondition(kind, name, meta, stored.body)
         new = defaults.filled(kind, done.body if stored else admission.fresh(kind, namespace, done.body))
         paths = done.paths if new is done.body else None
-        answer = self._write(kind, namespace, name, stored, Stored(new, done.managers, paths), dry_run)
+        written = self._write(kind, namespace, name, stored, Stored(new, done.managers, paths), dry_run)
         if dry_run and not stored and version:
-            answer["metadata"]["resourceVersion"] = version
-        return stored is None, answer
+            written.body["metadata"]["resourceVersion"] = version
+        return written
 
     def delete(
         self, kind: Kind, namespace: str, name: str, options: Body, *, dry_run: bool = False
@@ -193,7 +225,7 @@ class Storage:
         return False, _in_version(kind, marked)
 
     def find(self, kind: Kind, namespace: str, name: str) -> Stored | None:
-        return self._objects.get(kind.key, {}).get((namespace, name))
+        return self._objects[kind.key].rows.get((namespace, name))
 
     def tables(self) -> tuple[tuple[str, str], ...]:
         """(group, plural) of everything that was ever stored."""
@@ -206,7 +238,7 @@ class Storage:
 
     def remove_all(self, kind: Kind, namespace: str) -> None:
         """Everything of a kind in a namespace, finalizers or not."""
-        for key in [key for key in self._objects.get(kind.key, {}) if key[0] == namespace]:
+        for key in [key for key in self._objects[kind.key].rows if key[0] == namespace]:
             self.remove(kind, *key)
 
     def forget(self, key: tuple[str, str]) -> None:
@@ -230,7 +262,7 @@ class Storage:
         rows = body["metadata"].get("managedFields")
         return managed.given(rows, kept, lambda version: self.registry.serves(kind, version))
 
-    def _write(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Stored, dry_run: bool) -> Body:
+    def _write(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Stored, dry_run: bool) -> Written:
         addressed = defaults.addressed(kind, old.body if old else None, new.body, self.version + 1)
         if addressed is not new.body:
             new = Stored(addressed, new.managers)
@@ -239,9 +271,9 @@ class Storage:
         meta = body["metadata"]
         if old is None:
             _born(kind, body)
+        elif ownership.alike(new.managers, old.managers) and _bare(body) == _bare(old.body):
+            return Written(_in_version(kind, old.body), False, warned.texts(kind, old.body, old.body))
         else:
-            if ownership.alike(new.managers, old.managers) and _bare(body) == _bare(old.body):
-                return _in_version(kind, old.body)
             if kind.generation in {"spec", "content"} and _content(kind, body) != _content(kind, old.body):
                 meta["generation"] = old.body["metadata"].get("generation", 0) + 1
             meta["resourceVersion"] = old.body["metadata"]["resourceVersion"]
@@ -249,12 +281,12 @@ class Storage:
         if not meta["managedFields"]:
             del meta["managedFields"]
         if dry_run:
-            return _in_version(kind, body)
-        if meta.get("deletionTimestamp") and not meta.get("finalizers") and kind is not NAMESPACE:
+            pass
+        elif meta.get("deletionTimestamp") and not meta.get("finalizers") and kind is not NAMESPACE:
             self.remove(kind, namespace, name)
         else:
             self._put(kind, namespace, name, new)
-        return _in_version(kind, body)
+        return Written(_in_version(kind, body), old is None, warned.texts(kind, old.body if old else None, body))
 
     def _admit(self, kind: Kind, namespace: str, name: str, old: Stored | None, new: Body) -> None:
         if old is None and kind.namespaced:
@@ -276,9 +308,8 @@ class Storage:
     def _put(self, kind: Kind, namespace: str, name: str, stored: Stored) -> None:
         self.version += 1
         stored.body["metadata"]["resourceVersion"] = str(self.version)
-        table = self._objects.setdefault(kind.key, {})
-        old = table.get((namespace, name))
-        table[namespace, name] = stored
+        old = self.find(kind, namespace, name)
+        self._objects[kind.key].put((namespace, name), stored)
         self.changed(Change(kind, namespace, name, old.body if old else None, stored.body))
 
 
