@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ CLUSTER_ROWS: list[tuple[Body, str, str]] = [
     (body(CRD), "progressing", "the definition is not established yet"),
     (body(CRD, {}, {"conditions": None}), "progressing", "the definition is not established yet"),
     (body(CRD, {}, conditions(condition("Established", "False", "Installing", "soon"))), "progressing", "Installing: soon"),
+    (body(CRD, {}, conditions(condition("Established", "False", "NotAccepted", "not all names"))), "degraded", "NotAccepted: not all names"),
     (
         body(CRD, {}, conditions(condition("NamesAccepted", "False", "PluralConflict", '"widgets" is taken'))),
         "degraded",
@@ -88,6 +90,7 @@ WORKLOADS: list[tuple[Body, str, str]] = [
     (body("apps/Deployment", {"replicas": 3}, {**THREE, "updatedReplicas": 1}), "progressing", "1 of 3 replicas updated"),
     (body("apps/Deployment", {"replicas": 5}, {**THREE, "updatedReplicas": 5}), "progressing", "3 of 5 replicas available"),
     (body("apps/Deployment", {}, {**SEEN, "updatedReplicas": 1}), "progressing", "0 of 1 replicas available"),
+    (body("apps/Deployment", {"replicas": 2}, THREE), "progressing", "3 replicas are there, 2 are wanted"),
     (
         body("apps/Deployment", {"replicas": 3}, {**THREE, "replicas": 4}),
         "progressing",
@@ -153,6 +156,7 @@ WORKLOADS: list[tuple[Body, str, str]] = [
         "1 of 4 Pods available",
     ),
     (body("apps/ReplicaSet", {"replicas": 3}, THREE), "healthy", ""),
+    (body("apps/ReplicaSet", {"replicas": 3}), "progressing", "its controller has not looked at it yet"),
     (body("apps/ReplicaSet", {"replicas": 3}, {**THREE, "availableReplicas": 2}), "progressing", "2 of 3 replicas available"),
     (body("apps/ReplicaSet", {"replicas": 1}, THREE), "progressing", "3 replicas are there, 1 are wanted"),
     (
@@ -167,7 +171,7 @@ WORKLOADS: list[tuple[Body, str, str]] = [
         "progressing",
         "3 of 5 completions; Pods: 2 running, 1 failed",
     ),
-    (body("batch/Job"), "progressing", "0 of 1 completions; Pods: 0 running, 0 failed"),
+    (body("batch/Job", {"parallelism": 3}, {"active": 3}), "progressing", "Pods: 0 succeeded, 3 running, 0 failed"),
     (
         body("batch/Job", {}, conditions(condition("FailureTarget", "True", "PodFailurePolicy", "exit code 42"))),
         "progressing",
@@ -222,6 +226,11 @@ PODS: list[tuple[Body, str, str]] = [
         body("Pod", {"restartPolicy": "Never"}, {"phase": "Pending", **container(PULL)}),
         "progressing",
         'container app: ImagePullBackOff: Back-off pulling image "web:9"',
+    ),
+    (
+        body("Pod", {"restartPolicy": "OnFailure"}, {"phase": "Running", **container({"waiting": {"reason": "CrashLoopBackOff"}})}),
+        "progressing",
+        "container app: CrashLoopBackOff",
     ),
     (
         body("Pod", {"restartPolicy": "Never"}, {"phase": "Pending", **container(PULL)}, annotations=notes(ignore_restart_policy="true")),
@@ -342,6 +351,13 @@ def test_every_row_has_cases_for_each_verdict_that_it_can_give() -> None:
         seen.setdefault((live["apiVersion"].rpartition("/")[0], live["kind"]), set()).add(health)
     for key, row in ROWS.items():
         assert seen[key] >= {"healthy", *(check.health for check in row.checks)}, key
+
+
+def test_no_check_of_a_row_could_be_taken_out_unnoticed() -> None:
+    for key, row in ROWS.items():
+        for number, check in enumerate(row.checks):
+            less = replace(row, checks=row.checks[:number] + row.checks[number + 1 :])
+            assert any(judge(live, ROWS | {key: less}) != (health, reason) for live, health, reason in OWN), check
 
 
 def test_a_reason_is_one_short_line_that_no_terminal_obeys() -> None:

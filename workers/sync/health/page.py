@@ -40,7 +40,8 @@ _END = """\
 
 * **Services of type LoadBalancer and Ingresses need an address.** In a cluster where no controller gives one they stay progressing, and
   their Sync fails after its `timeout`. Install one, use another type, or set `wait: false` on that Sync.
-* **A HorizontalPodAutoscaler needs metrics.** Without a metrics server it is degraded.
+* **A HorizontalPodAutoscaler needs metrics.** Without a metrics server it is degraded, and for a moment while a
+  new workload has none yet: its Sync has then failed and is healthy at the next try, `retryInterval` later.
 * **A claim of a storage class with `WaitForFirstConsumer`** is Pending until a Pod uses it: put both into one Sync.
 * **A workload that is not ready names its Pods' cause**, for instance `ImagePullBackOff: Back-off pulling image …`, if the credentials may list
   Pods. The verdict stays the workload's own: an image that appears late still heals a Deployment until its `progressDeadlineSeconds`

@@ -90,6 +90,7 @@ WORKLOADS = (
                 Less("status.updatedReplicas|0", "status.replicas|0"),
                 "{status.replicas} replicas are there, {status.updatedReplicas|0} of them updated: old ones are still to go",
             ),
+            SURPLUS,
         ),
     ),
     Row(
@@ -152,9 +153,10 @@ WORKLOADS = (
             ),
             _wait(Is("FailureTarget"), f"is about to fail: {WHY}"),
             _wait(
-                ALWAYS,
-                "{status.succeeded|0} of {spec.completions|1} completions; Pods: {status.active|0} running, {status.failed|0} failed",
+                Present("spec.completions"),
+                "{status.succeeded|0} of {spec.completions} completions; Pods: {status.active|0} running, {status.failed|0} failed",
             ),
+            _wait(ALWAYS, "Pods: {status.succeeded|0} succeeded, {status.active|0} running, {status.failed|0} failed"),
         ),
     ),
     Row(
@@ -289,10 +291,12 @@ CLUSTER = (
         "it is established, that is, its objects can be written",
         (
             _fail(Is("NamesAccepted", ("False",))),
+            _fail(Every((Not(Is("Established", ("False",), ("Installing",))), Is("Established", ("False",))))),
             Check("healthy", Is("Established")),
             _wait(Is("Established", ())),
             _wait(ALWAYS, "the definition is not established yet"),
         ),
+        degraded="its names are not accepted, or it is not established for another reason than Installing",
     ),
     Row(
         "apiregistration.k8s.io",
