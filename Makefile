@@ -47,6 +47,10 @@ test: $(VENV)/.dev ## every test
 unit: $(VENV)/.dev ## the unit tests alone, seconds
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
+.PHONY: bench
+bench: $(VENV)/.runtime ## fleetbeat beside its peers on a real API server: make bench ARGS="--rounds 3"
+	@$(BIN)/python -m benchmarks $(ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.dev ## style, formatting, who may import whom
 	@$(BIN)/ruff check .
