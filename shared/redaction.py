@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -29,7 +28,7 @@ def is_secret(manifest: dict[str, Any]) -> bool:
 
 def digest(key: bytes, value: bytes) -> str:
     """A digest of a value that cannot be guessed at without the installation's key."""
-    return hmac.new(key, value, hashlib.sha256).hexdigest()
+    return hmac.digest(key, value, "sha256").hex()
 
 
 def masked(value: Any, key: bytes) -> str:

@@ -6,18 +6,28 @@ import os
 import secrets
 import socket
 import threading
+import time
 from pathlib import Path
 
 import orjson
 
 from shared.documents.cluster import Cluster
 from shared.settings import Settings, from_environment
+from shared.state import sources
 from shared.state.store import Store
 from workers.clusters import credentials
 from workers.clusters.client import ClusterClient
 from workers.clusters.errors import KubeconfigError
 from workers.clusters.loop import LoopThread
+from workers.rendering.memory import RenderMemory
+from workers.rendering.render import Rendered
+from workers.sources.commit import Commit
 from workers.sources.mirror import Mirrors
+from workers.sources.spec import SourceSpec
+
+MOST_COMMITS, MOST_TOLD = 1000, 100_000
+LOOKED_AT_EVERY = 3600.0
+"""Seconds after which what a render depends on is written to Redis again, in case that lost it."""
 
 
 class Runtime:
@@ -29,6 +39,9 @@ class Runtime:
         self.store = Store.open(settings)
         self.mirrors = Mirrors(settings.data_dir / "mirrors", settings)
         self.cache = settings.data_dir / "renders"
+        self.renders = RenderMemory()
+        self.commits: dict[tuple[str, str], Commit] = {}
+        self._told: dict[str, float] = {}
         self.loop = LoopThread()
         self._clients: dict[str, tuple[bytes, ClusterClient]] = {}
         self._lock = threading.Lock()
@@ -60,6 +73,27 @@ class Runtime:
         if known:
             self.loop.run(known[1].close(), 5)
         return client
+
+    def commit(self, spec: SourceSpec, commit: str) -> Commit:
+        """Who wrote a commit; asked of the mirror once."""
+        where = spec.url, commit
+        found = self.commits.get(where)
+        if found is None:
+            found = self.mirrors.commit_info(spec, commit)
+            if len(self.commits) >= MOST_COMMITS:
+                self.commits.clear()
+            self.commits[where] = found
+        return found
+
+    def remember_looked_at(self, rendered: Rendered) -> None:
+        """Tell the polls what a render depends on; once an hour is enough for as long as it is in use."""
+        now = time.monotonic()
+        if now - self._told.get(rendered.digest, -LOOKED_AT_EVERY) < LOOKED_AT_EVERY:
+            return
+        sources.remember_looked_at(self.store, rendered.digest, rendered.looked_at)
+        if len(self._told) >= MOST_TOLD:
+            self._told.clear()
+        self._told[rendered.digest] = now
 
     def close(self) -> None:
         """Close what this process opened."""

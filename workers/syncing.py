@@ -16,13 +16,14 @@ from shared.documents.cluster import Cluster
 from shared.documents.fleet import Fleet
 from shared.documents.sync import Sync
 from shared.errors import FleetbeatError, TransientError
-from shared.state import approvals, identities, intents, keys, leaving, receipts, sources
+from shared.state import approvals, identities, intents, keys, known, leaving, receipts, sources
 from shared.state import fleet as fleets
 from shared.state.intents import Refused, Run
+from shared.state.known import Known
 from workers.app import Runtime
 from workers.clusters.client import ClusterClient
 from workers.polling import trail
-from workers.rendering.render import RenderRequest, render
+from workers.rendering.render import Rendered, RenderRequest, render
 from workers.rendering.substitute import expand
 from workers.sources.spec import SourceSpec
 from workers.sync import engine, journal, recheck
@@ -52,7 +53,6 @@ def sync(mine: Runtime, cluster_name: str, intent: str) -> None:
     if isinstance(run, Refused):
         log.debug("cluster %s: nothing to do: %s", cluster_name, run.why)
         return
-    _headroom(mine)
     _Sync(mine, run, fleet, cluster).run()
 
 
@@ -64,9 +64,9 @@ def preview(mine: Runtime, cluster_name: str, request: str) -> None:
         return
     pinned = {name: status.commit for name, status in sources.every(mine.store).items() if status.commit}
     try:
-        gone = leaving.of_cluster(mine.store, cluster_name)
-        jobs = [*_jobs(mine, pinned, fleet, cluster, {}), *_leaving(gone, cluster, fleet, {})]
-        context = _context(mine, cluster, Gate(_never, _never_kept))
+        found = known.of_cluster(mine.store, cluster_name)
+        jobs = [*_jobs(mine, pinned, fleet, cluster, {}), *_leaving(found.leaving, cluster, fleet, {})]
+        context = _context(mine, cluster, Gate(_never, _never_kept), found)
         rows = mine.loop.run(engine.preview(context, jobs), 60)
         answer: dict[str, Any] = {"objects": [{"sync": name, **row} for name, items in rows.items() for row in items]}
     except FleetbeatError as error:
@@ -79,31 +79,35 @@ class _Sync:
 
     def __init__(self, mine: Runtime, run: Run, fleet: Fleet, cluster: Cluster) -> None:
         self.mine, self.for_, self.fleet, self.cluster = mine, run, fleet, cluster
+        self.known = known.of_cluster(mine.store, cluster.name)
         self.commits: dict[str, EventCommit] = {}
         self.unsettled: list[bytes] = []
         self.commit_of: dict[str, EventCommit | None] = {}
 
     def run(self) -> None:
-        """From the renders to the record."""
-        store, name = self.mine.store, self.cluster.name
-        before = receipts.of_cluster(store, name)
-        gone = leaving.of_cluster(store, name)
-        approved = {sync: found.digest for sync, found in approvals.of_cluster(store, name).items()}
+        """From the renders to the record.
+
+        Raises:
+            RedisFullError: Redis might have no room for the record of what this run would write.
+        """
+        _headroom(self.known, self.mine.settings.redis_headroom)
+        store, name, found = self.mine.store, self.cluster.name, self.known
+        gone, approved = found.leaving, found.approved
         jobs = _jobs(self.mine, self.for_.commits, self.fleet, self.cluster, self.commits, approved)
         jobs += _leaving(gone, self.cluster, self.fleet, approved)
         self.commit_of = {job.sync.name: self.commits.get(job.commit) for job in jobs}
-        was_unreachable = bool(store.redis.exists(keys.reachability(name)))
-        outcome = self._outcome(jobs, before)
-        self._note_reachability(outcome.sets, was_unreachable=was_unreachable)
+        outcome = self._outcome(jobs)
+        self._note_reachability(outcome.sets, was_unreachable=found.unreachable)
         end = record(
             self.for_,
             {**gone, **{sync.name: sync for sync in self.fleet.syncs_of(name)}},
             outcome.sets,
-            before,
+            found.receipts,
+            found.objects,
             self.commits,
             now=store.time(),
             worker=self.mine.name,
-            was_unreachable=was_unreachable,
+            was_unreachable=found.unreachable,
         )
         mark = {receipts.MARK: outcome.mark.to_bytes()} if outcome.mark else {}
         kept = intents.finish(
@@ -126,9 +130,9 @@ class _Sync:
             if done.sync in approved and not done.deletions:
                 approvals.forget(store, name, done.sync)
 
-    def _outcome(self, jobs: list[Job], before: Mapping[str, receipts.SyncReceipt]) -> Outcome:
+    def _outcome(self, jobs: list[Job]) -> Outcome:
         try:
-            context = _context(self.mine, self.cluster, self._gate(), before, self._claim)
+            context = _context(self.mine, self.cluster, self._gate(), self.known, self._claim)
         except FleetbeatError as error:
             return Outcome([_failed(job, str(error)) for job in jobs if not job.observed])
         return self.mine.loop.run(self._leased(context, jobs), LONGEST_RUN)
@@ -137,7 +141,7 @@ class _Sync:
         """Settle what is left of earlier runs, then work with the lease renewed in the background until the work is done."""
         renewing = asyncio.create_task(self._renew())
         try:
-            left = await asyncio.to_thread(intents.journalled, self.mine.store, self.for_.cluster)
+            left = self.known.journal
             if left:
                 await self._settle(context.client, left)
             if self.for_.reason == "health" and not left and recheck.enough(context, jobs):
@@ -202,23 +206,22 @@ def _context(
     mine: Runtime,
     cluster: Cluster,
     gate: Gate,
-    before: Mapping[str, receipts.SyncReceipt] | None = None,
+    found: Known,
     claim: Callable[[str], str | None] = lambda _uid: None,
 ) -> Context:
     spec = cluster.spec
-    known = before or {}
     return Context(
         client=mine.client(cluster),
         namespace=spec.system_namespace,
         fleet=mine.settings.fleet,
         key=mine.key(),
-        receipts=known,
-        objects=receipts.objects_of(mine.store, cluster.name),
+        receipts=found.receipts,
+        objects=found.objects,
         gate=gate,
-        since=max((receipt.finished_at for receipt in known.values()), default=0.0),
-        now=mine.store.time(),
+        since=max((receipt.finished_at for receipt in found.receipts.values()), default=0.0),
+        now=found.now,
         namespaces=tuple(dict.fromkeys((*spec.namespaces, spec.system_namespace))) if spec.namespaces else (),
-        mark=receipts.mark_of(mine.store, cluster.name),
+        mark=found.mark,
         claim=claim,
     )
 
@@ -231,9 +234,8 @@ def _jobs(
     commits: dict[str, EventCommit],
     approved: Mapping[str, str] | None = None,
 ) -> list[Job]:
-    known = approved or {}
     return [
-        _job(mine, pinned, fleet, cluster, sync, commits, known.get(sync.name, ""))
+        _job(mine, pinned, fleet, cluster, sync, commits, (approved or {}).get(sync.name, ""))
         for sync in fleet.syncs_of(cluster.name)
     ]
 
@@ -263,7 +265,7 @@ def _job(
         return Job(sync, error=why, observed=sync.spec.suspend)
     try:
         spec = SourceSpec.of(source)
-        commit = mine.mirrors.commit_info(spec, commit_id)
+        commit = mine.commit(spec, commit_id)
         commits[commit_id] = trail(commit)
         variables = fleet.variables_of(cluster.name)
         build = sync.spec.post_build
@@ -276,11 +278,9 @@ def _job(
             ignore=source.spec.ignore,
         )
         account = _account(sync, cluster, variables)
-        with mine.mirrors.tree(spec, commit_id) as tree:
-            rendered = render(tree, request, mine.settings, mine.cache)
+        rendered = _rendered(mine, spec, commit_id, request)
     except FleetbeatError as error:
         return Job(sync, commit_id, error=f"Sync {sync.name}: {error}", observed=sync.spec.suspend)
-    sources.remember_looked_at(mine.store, rendered.digest, rendered.looked_at)
     parent = {
         "commit": commit.id,
         "author": commit.author,
@@ -300,6 +300,17 @@ def _job(
     )
 
 
+def _rendered(mine: Runtime, spec: SourceSpec, commit: str, request: RenderRequest) -> Rendered:
+    key = mine.renders.key(spec.url, commit, request)
+    found = mine.renders.get(key)
+    if found is None:
+        with mine.mirrors.tree(spec, commit) as tree:
+            found = render(tree, request, mine.settings, mine.cache)
+        mine.renders.put(key, found)
+    mine.remember_looked_at(found)
+    return found
+
+
 def _account(sync: Sync, cluster: Cluster, variables: Mapping[str, str]) -> str | None:
     """The user that a service account is to the API server; it lives in the Sync's targetNamespace, else the system namespace."""
     spec = sync.spec
@@ -309,11 +320,9 @@ def _account(sync: Sync, cluster: Cluster, variables: Mapping[str, str]) -> str 
     return f"system:serviceaccount:{namespace}:{expand(spec.service_account_name, variables)}"
 
 
-def _headroom(mine: Runtime) -> None:
-    """Refuse to start a run whose record Redis might have no room for."""
-    memory = mine.store.redis.info("memory")
-    limit, used = int(memory.get("maxmemory") or 0), int(memory.get("used_memory") or 0)
-    if limit and used > limit * mine.settings.redis_headroom:
+def _headroom(found: Known, share: float) -> None:
+    limit, used = found.memory_limit, found.memory_used
+    if limit and used > limit * share:
         raise RedisFullError(
             f"Redis uses {used} of {limit} bytes: no sync writes until there is room for its record; raise maxmemory or trim"
         )

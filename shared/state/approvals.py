@@ -29,6 +29,10 @@ class Approval:
     def to_json(self) -> bytes:
         return orjson.dumps(asdict(self))
 
+    @classmethod
+    def from_json(cls, body: bytes) -> Approval:
+        return cls(**orjson.loads(body))
+
 
 def grant(store: Store, approval: Approval) -> None:
     """Put an approval in force; one that was there before for the same Sync and cluster is replaced."""
@@ -39,7 +43,7 @@ def every(store: Store) -> dict[str, dict[str, Approval]]:
     """All approvals in force, by cluster and Sync."""
     found: dict[str, dict[str, Approval]] = {}
     for body in cast("list[bytes]", store.redis.hvals(keys.APPROVALS)):
-        approval = Approval(**orjson.loads(body))
+        approval = Approval.from_json(body)
         found.setdefault(approval.cluster, {})[approval.sync] = approval
     return found
 

@@ -62,7 +62,7 @@ def start(store: Store, cluster: str, intent: str, queue: str, run: str, worker:
     what = text(answer[0])
     if what != "started":
         return Refused(cast("Literal['surplus', 'running', 'held']", what), text(answer[1]))
-    token, reason, actor, fleet, commits, queued = (text(part) for part in answer[1:])
+    token, reason, actor, fleet, commits, queued, started = (text(part) for part in answer[1:])
     return Run(
         id=run,
         cluster=cluster,
@@ -73,7 +73,7 @@ def start(store: Store, cluster: str, intent: str, queue: str, run: str, worker:
         fleet=fleet,
         commits=orjson.loads(commits),
         queued_at=float(queued),
-        started_at=store.time(),
+        started_at=float(started),
     )
 
 

@@ -29,10 +29,12 @@ def of_clusters(store: Store, clusters: Iterable[str]) -> dict[str, dict[str, Sy
     for name in names:
         pipe.hgetall(keys.leaving(name))
     rows = cast("list[dict[bytes, bytes]]", pipe.execute())
-    return {
-        name: {text(sync): _read(body) for sync, body in sorted(row.items())}
-        for name, row in zip(names, rows, strict=True)
-    }
+    return {name: read(row) for name, row in zip(names, rows, strict=True)}
+
+
+def read(rows: Mapping[bytes, bytes]) -> dict[str, Sync]:
+    """From the hash as it is stored."""
+    return {text(sync): _document(body) for sync, body in sorted(rows.items())}
 
 
 def forget(store: Store, cluster: str, sync: str) -> None:
@@ -70,5 +72,5 @@ def note(pipe: Any, left: Mapping[str, Mapping[str, Sync]], after: Fleet) -> Non
         pipe.hset(keys.leaving(cluster), mapping=mapping)
 
 
-def _read(body: bytes) -> Sync:
+def _document(body: bytes) -> Sync:
     return Sync.model_validate(orjson.loads(body), by_alias=True, by_name=False)

@@ -115,7 +115,11 @@ Objects = Mapping[str, ObjectReceipt]
 
 def of_cluster(store: Store, cluster: str) -> dict[str, SyncReceipt]:
     """Every Sync's receipt of one cluster, by name."""
-    rows = cast("dict[bytes, bytes]", store.redis.hgetall(keys.receipts(cluster)))
+    return read_syncs(cast("dict[bytes, bytes]", store.redis.hgetall(keys.receipts(cluster))))
+
+
+def read_syncs(rows: Mapping[bytes, bytes]) -> dict[str, SyncReceipt]:
+    """From the hash as it is stored."""
     return {text(name): SyncReceipt.from_json(body) for name, body in rows.items()}
 
 
@@ -126,21 +130,26 @@ def of_clusters(store: Store, clusters: Iterable[str]) -> dict[str, dict[str, Sy
     for name in names:
         pipe.hgetall(keys.receipts(name))
     rows = pipe.execute()
-    return {
-        name: {text(sync): SyncReceipt.from_json(body) for sync, body in row.items()}
-        for name, row in zip(names, rows, strict=True)
-    }
+    return {name: read_syncs(row) for name, row in zip(names, rows, strict=True)}
 
 
 def objects_of(store: Store, cluster: str) -> dict[str, dict[str, ObjectReceipt]]:
     """The object receipts of one cluster, by Sync."""
-    rows = cast("dict[bytes, bytes]", store.redis.hgetall(keys.objects(cluster)))
+    return read_objects(cast("dict[bytes, bytes]", store.redis.hgetall(keys.objects(cluster))))
+
+
+def read_objects(rows: Mapping[bytes, bytes]) -> dict[str, dict[str, ObjectReceipt]]:
+    """From the hash as it is stored."""
     return {text(sync): unpack(body) for sync, body in rows.items() if text(sync) != MARK}
 
 
 def mark_of(store: Store, cluster: str) -> ClusterMark | None:
     """The mark of one cluster, or None when nothing is known of it."""
-    body = cast("bytes | None", store.redis.hget(keys.objects(cluster), MARK))
+    return read_mark(cast("bytes | None", store.redis.hget(keys.objects(cluster), MARK)))
+
+
+def read_mark(body: bytes | None) -> ClusterMark | None:
+    """What `ClusterMark.to_bytes` made."""
     if body is None:
         return None
     version, uid = orjson.loads(body)[:2]

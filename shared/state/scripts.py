@@ -106,7 +106,7 @@ return #ARGV - 3
 )
 
 # KEYS: intent, due, running, tokens, holds; ARGV: cluster, intent, run, worker, lease (s), queue
-# Returns {'started', token, reason, actor, fleet, commits, queued} or {'surplus'|'running'|'held', detail}
+# Returns {'started', token, reason, actor, fleet, commits, queued, now} or {'surplus'|'running'|'held', detail}
 START = (
     _NOW
     + _HELD
@@ -126,7 +126,7 @@ redis.call('HDEL', KEYS[1], 'intent', 'queued')
 redis.call('HSET', KEYS[1], 'run', ARGV[3], 'token', token, 'worker', ARGV[4], 'lease', now + tonumber(ARGV[5]), 'started', now)
 redis.call('ZADD', KEYS[3], now + tonumber(ARGV[5]), ARGV[1])
 redis.call('ZADD', KEYS[2], now + tonumber(ARGV[5]), 'sync/' .. ARGV[1])
-return {'started', token, got[1] or 'interval', got[2] or 'beat', got[3] or '', got[4] or '{}', got[5] or tostring(now)}
+return {'started', token, got[1] or 'interval', got[2] or 'beat', got[3] or '', got[4] or '{}', got[5] or tostring(now), tostring(now)}
 """
 )
 

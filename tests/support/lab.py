@@ -123,8 +123,11 @@ class Lab:
             return await engine.run(context, jobs)
 
         outcome = self.loop.run(work(), 120)
+        kept_objects = {name: unpack(body) for name, body in self.objects.items()}
         syncs = {job.sync.name: job.sync for job in jobs}
-        end = record(run, syncs, outcome.sets, self.receipts, {}, now=self.now, worker="w", was_unreachable=False)
+        end = record(
+            run, syncs, outcome.sets, self.receipts, kept_objects, {}, now=self.now, worker="w", was_unreachable=False
+        )
         self.events += end.events
         for name, receipt in end.receipts.items():
             self.receipts.pop(name, None) if receipt is None else self.receipts.__setitem__(name, receipt)

@@ -11,7 +11,7 @@ from shared.clock import format_duration, rfc3339
 from shared.documents.sync import Sync
 from shared.state.due import Reason, jittered
 from shared.state.intents import Run
-from shared.state.receipts import SyncReceipt, pack
+from shared.state.receipts import ObjectReceipt, SyncReceipt, pack
 from workers.sync.changes import Change, ChangeSet
 
 FIRST_HEALTH_DELAY, LONGEST_HEALTH_DELAY = 0.5, 10.0
@@ -57,6 +57,7 @@ def record(
     syncs: Mapping[str, Sync],
     sets: Sequence[ChangeSet],
     before: Mapping[str, SyncReceipt],
+    kept: Mapping[str, Mapping[str, ObjectReceipt]],
     commits: Mapping[str, EventCommit],
     *,
     now: float,
@@ -70,6 +71,7 @@ def record(
         syncs: The cluster's Syncs by name, those that are leaving it included.
         sets: What was done, in order.
         before: The receipts so far.
+        kept: The object receipts so far; those that stay the same are not written again.
         commits: Commit id → what the trail says of it.
         now: Redis time.
         worker: Who did it.
@@ -90,7 +92,7 @@ def record(
         receipts[done.sync] = None if done.gone else receipt
         if done.gone:
             objects[done.sync] = b""
-        elif not done.rechecked and (done.receipts or done.applied):
+        elif not done.rechecked and (done.receipts or done.applied) and done.receipts != kept.get(done.sync):
             objects[done.sync] = pack(done.receipts)
         _sync_events(events, done, old, receipt, commits.get(done.commit))
         if not done.gone:
