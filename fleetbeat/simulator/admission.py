@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import orjson
+
 from fleetbeat.simulator import fields, statuses
-from fleetbeat.simulator.fields import Body
+from fleetbeat.simulator.fields import Body, Fields
 from fleetbeat.simulator.kinds import NAMESPACE, Kind
 from fleetbeat.simulator.statuses import Cause, StatusError
 
@@ -43,8 +45,8 @@ def checked_name(kind: Kind, namespace: str, body: Body) -> str:
     return name
 
 
-def check_config(kind: Kind, namespace: str, name: str, config: Body) -> None:
-    """What server-side apply asks of its body before anything else.
+def checked_config(kind: Kind, namespace: str, name: str, config: Body) -> tuple[Body, Fields]:
+    """(what an apply wants without nulls, its paths), after what it asks of its body before anything else.
 
     Raises:
         StatusError: 400 for another kind or name, or with managedFields; 500 for what the schema does not know.
@@ -61,9 +63,27 @@ def check_config(kind: Kind, namespace: str, name: str, config: Body) -> None:
         raise statuses.bad_request("metadata.name does not match the name on the URL")
     if meta.get("managedFields"):
         raise statuses.bad_request("metadata.managedFields must be nil")
-    problem = next((f".{key}: field not declared in schema" for key in unknown(kind, config)), None)
-    if problem := problem or fields.duplicate(kind, config):
-        raise statuses.untyped(name, namespace, kind.kind, kind.group, kind.version, problem)
+    wanted = _without_nulls(config) if b":null" in orjson.dumps(config) else config
+    told = {key: value for key, value in wanted["metadata"].items() if key not in SERVER_WRITTEN}
+    wanted = {**wanted, "metadata": told | ({"uid": meta["uid"]} if meta.get("uid") else {})}
+    if kind.status:
+        wanted.pop("status", None)
+    if undeclared := unknown(kind, config):
+        raise _untyped(kind, namespace, name, f".{undeclared[0]}: field not declared in schema")
+    try:
+        return wanted, frozenset(fields.of(kind, wanted))
+    except fields.DuplicateItemError as error:
+        raise _untyped(kind, namespace, name, str(error)) from None
+
+
+def _untyped(kind: Kind, namespace: str, name: str, problem: str) -> StatusError:
+    return statuses.untyped(name, namespace, kind.kind, kind.group, kind.version, problem)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(child) for name, child in value.items() if child is not None}
+    return [_without_nulls(item) for item in value] if isinstance(value, list) else value
 
 
 def unknown(kind: Kind, body: Body) -> list[str]:
@@ -124,7 +144,7 @@ def over(kind: Kind, live: Body, body: Body, subresource: str) -> Body:
     meta: dict[str, Any] = {key: value for key, value in body["metadata"].items() if value is not None}
     before = live["metadata"]
     # Another uid or a deletion of one's own is refused later, by name.
-    meta = {**{key: before[key] for key in ("uid", "deletionTimestamp") if key in before}, **meta}
+    meta.setdefault("uid", before["uid"])
     for key in ("resourceVersion", "generation", "creationTimestamp", "managedFields"):
         meta.pop(key, None)
         if key in before:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 
@@ -15,9 +16,13 @@ CONTENT_TYPE = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscovery
 
 
 def document(registry: Registry, *, core: bool) -> tuple[str, bytes]:
-    """(ETag, body)."""
-    kinds = [kind for kind in registry.served() if (kind.group == "") is core]
-    stale = registry.stale()
+    """(ETag, body). Clusters that serve the same kinds share them."""
+    return _document(tuple(registry.served()), frozenset(registry.stale()), core)
+
+
+@lru_cache(maxsize=64)
+def _document(served: tuple[Kind, ...], stale: frozenset[tuple[str, str]], core: bool) -> tuple[str, bytes]:
+    kinds = [kind for kind in served if (kind.group == "") is core]
     groups: dict[str, list[dict[str, Any]]] = {}
     ordered = sorted(kinds, key=lambda kind: (kind.group, kind.version, kind.plural))
     for (group, version), rows in groupby(ordered, key=lambda kind: (kind.group, kind.version)):

@@ -6,6 +6,8 @@ A path is a tuple of elements: `f:NAME` a field, `k:{"name":"x"}` an item of a k
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from operator import is_
 from typing import Any
 
 import orjson
@@ -20,6 +22,7 @@ Paths = dict[Path, Any]
 Body = dict[str, Any]
 
 _ITEM = object()
+_ABSENT = object()
 
 # What nobody owns, because the server writes it or it names the object.
 _NOBODYS = frozenset(
@@ -30,8 +33,16 @@ _NOBODYS = frozenset(
 )  # fmt: skip
 
 
+class DuplicateItemError(ValueError):
+    """A keyed list has two items with the same keys; server-side apply refuses those."""
+
+
 def of(kind: Kind, body: Mapping[str, Any], *, maps: bool = False) -> Paths:
-    """Every owned path of an object with its value; `maps` adds maps and merged lists themselves, as an Update owns them."""
+    """Every owned path of an object with its value; `maps` adds maps and merged lists themselves, as an Update owns them.
+
+    Raises:
+        DuplicateItemError: without `maps` only.
+    """
     found: Paths = {}
     for name, value in body.items():
         if name == "metadata":
@@ -61,6 +72,9 @@ def _visit(kind: Kind, value: Any, path: Path, names: tuple[str, ...], found: Pa
             found[path] = _ITEM
         for item in value:
             element = (*path, _element(shape, item))
+            if not maps and element in found:
+                keys = spoken(element[-1:])
+                raise DuplicateItemError(f"{spoken(path)}: duplicate entries for key {keys}")
             found[element] = _ITEM
             if isinstance(item, dict):
                 for name, child in item.items():
@@ -80,48 +94,29 @@ def _key(item: Any, key: str) -> Any:
     return item.get(key, schema.DEFAULTS.get(key)) if isinstance(item, dict) else None
 
 
-def duplicate(kind: Kind, body: Mapping[str, Any]) -> str | None:
-    """The first keyed list item that stands twice, as a message; server-side apply refuses those."""
-    return _duplicate(kind, body, ())
-
-
-def _duplicate(kind: Kind, value: Any, names: tuple[str, ...]) -> str | None:
-    if isinstance(value, dict):
-        return next(
-            (found for name, child in value.items() if (found := _duplicate(kind, child, (*names, name)))), None
-        )
-    if not isinstance(value, list) or schema.list_shape(kind, names) == "atomic":
-        return None
-    seen: set[str] = set()
-    for item in value:
-        element = _element(schema.list_shape(kind, names), item)
-        if element in seen:
-            return f".{'.'.join(names)}: duplicate entries for key [{element[2:]}]"
-        seen.add(element)
-        if found := _duplicate(kind, item, names):
-            return found
-    return None
-
-
 def merge(kind: Kind, live: Any, wanted: Any, names: tuple[str, ...] = ()) -> Any:
-    """The live value with everything wanted laid over it; what is wanted stays in its own order."""
+    """The live value with everything wanted laid over it; what is wanted stays in its own order.
+
+    What does not change stays the very same value, all the way up, which is how `changes` knows where not to look.
+    """
     if isinstance(live, dict) and isinstance(wanted, dict):
         if names and schema.atomic_map(kind, names):
-            return wanted
-        return {
-            **live,
-            **{
-                name: merge(kind, live[name], value, (*names, name)) if name in live else value
-                for name, value in wanted.items()
-            },
-        }
+            return live if same(live, wanted) else wanted
+        found = {}
+        for name, value in wanted.items():
+            if name not in live:
+                found[name] = value
+            elif (merged := merge(kind, live[name], value, (*names, name))) is not live[name]:
+                found[name] = merged
+        return {**live, **found} if found else live
     if isinstance(live, list) and isinstance(wanted, list):
         shape = schema.list_shape(kind, names)
         if shape == "set":
-            return [*live, *(item for item in wanted if item not in live)]
+            added = [item for item in wanted if item not in live]
+            return [*live, *added] if added else live
         if shape != "atomic":
             return _merged_items(kind, live, wanted, names, shape)
-    return wanted
+    return live if same(live, wanted) else wanted
 
 
 def _merged_items(kind: Kind, live: list[Any], wanted: list[Any], names: tuple[str, ...], shape: Any) -> list[Any]:
@@ -141,17 +136,77 @@ def _merged_items(kind: Kind, live: list[Any], wanted: list[Any], names: tuple[s
                 merged.append(pending.pop(earlier))
         pending.pop(element, None)
         merged.append(merge(kind, item, mine[element], names))
-    return [*merged, *pending.values()]
+    merged.extend(pending.values())
+    return live if len(merged) == len(live) and all(map(is_, merged, live)) else merged
 
 
-def differing(old: Mapping[Path, Any], new: Mapping[Path, Any]) -> tuple[Fields, Fields]:
-    """(changed or added, removed) between two answers of `of`."""
-    moved = {path for path, value in new.items() if path not in old or not _same(old[path], value)}
-    return frozenset(moved), frozenset(path for path in old if path not in new)
+def same(one: Any, other: Any) -> bool:
+    """True for the same JSON: 1 is 1.0 and is not true."""
+    if one is other:
+        return True
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(value, other[name]) for name, value in one.items())
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) and isinstance(one, bool) is isinstance(other, bool)
 
 
-def _same(one: Any, other: Any) -> bool:
-    return type(one) is type(other) and bool(one == other)
+def changes(kind: Kind, old: Body, new: Body) -> tuple[Fields, Fields]:
+    """(changed or added, removed) paths between two objects, maps and merged lists themselves included."""
+    moved: set[Path] = set()
+    removed: set[Path] = set()
+    for name in {**old, **new}:
+        if name == "metadata":
+            before, after = old.get(name) or {}, new.get(name) or {}
+            for key in {**before, **after}:
+                if key not in _NOBODYS:
+                    sides = before.get(key, _ABSENT), after.get(key, _ABSENT)
+                    _compare(kind, *sides, ("f:metadata", f"f:{key}"), ("metadata", key), moved, removed)
+        elif name not in {"apiVersion", "kind"}:
+            _compare(kind, old.get(name, _ABSENT), new.get(name, _ABSENT), (f"f:{name}",), (name,), moved, removed)
+    return frozenset(moved), frozenset(removed)
+
+
+def _compare(
+    kind: Kind, old: Any, new: Any, path: Path, names: tuple[str, ...], moved: set[Path], removed: set[Path]
+) -> None:
+    if old is new:
+        return
+    if isinstance(old, dict) and isinstance(new, dict) and old and new and not schema.atomic_map(kind, names):
+        for name in {**old, **new}:
+            sides = old.get(name, _ABSENT), new.get(name, _ABSENT)
+            _compare(kind, *sides, (*path, f"f:{name}"), (*names, name), moved, removed)
+        return
+    if isinstance(old, list) and isinstance(new, list) and old and new:
+        shape = schema.list_shape(kind, names)
+        if shape != "atomic":
+            before, after = ({_element(shape, item): item for item in items} for items in (old, new))
+            for element in {**before, **after}:
+                sides = [before[element]] if element in before else [], [after[element]] if element in after else []
+                _compare_items(kind, *sides, (*path, element), names, moved, removed)
+            return
+    one, other = (_below(kind, value, path, names) for value in (old, new))
+    moved.update(key for key, value in other.items() if key not in one or not same(one[key], value))
+    removed.update(key for key in one if key not in other)
+
+
+def _compare_items(
+    kind: Kind, old: list[Any], new: list[Any], path: Path, names: tuple[str, ...], moved: set[Path], removed: set[Path]
+) -> None:
+    """Items with the same keys, of which one may be absent: none is told by an empty list."""
+    if not old or not new:
+        (moved if new else removed).add(path)
+    one, other = (items[0] if items and isinstance(items[0], dict) else {} for items in (old, new))
+    for name in {**one, **other}:
+        sides = one.get(name, _ABSENT), other.get(name, _ABSENT)
+        _compare(kind, *sides, (*path, f"f:{name}"), (*names, name), moved, removed)
+
+
+def _below(kind: Kind, value: Any, path: Path, names: tuple[str, ...]) -> Paths:
+    found: Paths = {}
+    if value is not _ABSENT:
+        _visit(kind, value, path, names, found, maps=True)
+    return found
 
 
 def with_ancestors(fields: Iterable[Path]) -> set[Path]:
@@ -192,19 +247,28 @@ def _remove(value: Any, path: Path) -> None:
                 return
 
 
-def encode(fields: Iterable[Path]) -> Body:
-    """`fieldsV1`."""
+@lru_cache(maxsize=8192)
+def encode(fields: Fields) -> Body:
+    """`fieldsV1`. Objects of one shape share one answer, so it is never to be changed."""
     tree: Body = {}
-    for path in sorted(fields, key=len):
+    for path in fields:
         node = tree
         for step in path:
             node = node.setdefault(step, {})
-        node.setdefault(".", {})
+        node["."] = {}
     return _thinned(tree)
 
 
+@lru_cache(maxsize=8192)
+def shared(fields: Fields) -> Fields:
+    """The same set, one for all objects that own the same."""
+    return fields
+
+
 def _thinned(node: Body) -> Body:
-    return {step: {} if step == "." or set(child) == {"."} else _thinned(child) for step, child in sorted(node.items())}
+    return {
+        step: {} if step == "." or child.keys() == {"."} else _thinned(child) for step, child in sorted(node.items())
+    }
 
 
 def spoken(path: Path) -> str:

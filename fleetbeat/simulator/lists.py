@@ -12,20 +12,22 @@ import orjson
 from fleetbeat.simulator import selectors, statuses
 from fleetbeat.simulator.fields import Body
 from fleetbeat.simulator.kinds import Kind
-from fleetbeat.simulator.storage import Storage
+from fleetbeat.simulator.statuses import StatusError
+from fleetbeat.simulator.storage import Storage, Stored
 
 _METADATA = "as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+UNREAD_LISTS = 64
+"""So many lists of a cluster may be half read; the oldest is forgotten."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a request asks for; `limit` 0 is everything, `after` the last (namespace, name) of the page before."""
+    """What a request asks for; `limit` 0 is everything, `token` goes on where a page ended."""
 
     picks: selectors.Selector
     selected: bool
     limit: int
-    after: tuple[str, str] | None
-    version: str
+    token: str
     metadata_only: bool
 
 
@@ -40,41 +42,53 @@ def wanted(query: Mapping[str, str], accept: str) -> Wanted:
         count = int(limit)
     except ValueError:
         raise statuses.bad_request(f'strconv.ParseInt: parsing "{limit}": invalid syntax') from None
-    token = query.get("continue")
-    version, after = _opened(token) if token else ("", None)
     metadata_only = _METADATA in accept.replace(" ", "")
-    return Wanted(selectors.parse(selector), bool(selector), max(count, 0), after, version, metadata_only)
+    return Wanted(selectors.parse(selector), bool(selector), max(count, 0), query.get("continue", ""), metadata_only)
 
 
 def page(storage: Storage, kind: Kind, namespace: str, wants: Wanted) -> Body:
-    """One page. Its resourceVersion is the cluster's newest, and that of the first page on every later one."""
-    found = [
-        item
-        for item in storage.list(kind, namespace, after=wants.after)
-        if wants.picks(item["metadata"].get("labels") or {})
-    ]
+    """One page. All pages of a list are of the version of the first one, whatever is written between them.
+
+    Raises:
+        StatusError: 400, the token is none; 410, its list is forgotten.
+    """
+    if wants.token:
+        version, found = _rest(storage, wants.token)
+    else:
+        version = str(storage.version)
+        found = [
+            item
+            for item in storage.list(kind, namespace)
+            if not wants.selected or wants.picks(item.body["metadata"].get("labels") or {})
+        ]
     items = found[: wants.limit] if wants.limit else found
-    meta: Body = {"resourceVersion": wants.version or str(storage.version)}
+    meta: Body = {"resourceVersion": version}
     if len(items) < len(found):
-        meta["continue"] = _closed(meta["resourceVersion"], items[-1]["metadata"])
+        meta["continue"] = _kept(storage, version, found[len(items) :])
         if not wants.selected:
             meta["remainingItemCount"] = len(found) - len(items)
     if wants.metadata_only:
-        head = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
-        shown = [head | {"metadata": item["metadata"]} for item in items]
-        return head | {"kind": "PartialObjectMetadataList", "metadata": meta, "items": shown or None}
-    if not kind.custom:
-        items = [{key: value for key, value in item.items() if key not in {"kind", "apiVersion"}} for item in items]
-    return {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": meta, "items": items}
+        rows = [item.metadata_row() for item in items]
+        head = {"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1"}
+        return {**head, "metadata": meta, "items": rows or None}
+    head = {"kind": f"{kind.kind}List", "apiVersion": kind.api_version}
+    return {**head, "metadata": meta, "items": [item.row(kind) for item in items]}
 
 
-def _closed(version: str, last: Body) -> str:
-    return urlsafe_b64encode(orjson.dumps([version, last.get("namespace", ""), last["name"]])).decode()
+def _kept(storage: Storage, version: str, rest: list[Stored]) -> str:
+    number = next(storage.numbers)
+    storage.unread[number] = rest
+    storage.unread.pop(number - UNREAD_LISTS, None)
+    return urlsafe_b64encode(orjson.dumps([version, number])).decode()
 
 
-def _opened(token: str) -> tuple[str, tuple[str, str]]:
+def _rest(storage: Storage, token: str) -> tuple[str, list[Stored]]:
     try:
-        version, namespace, name = orjson.loads(urlsafe_b64decode(token))
+        version, number = orjson.loads(urlsafe_b64decode(token))
     except (binascii.Error, ValueError):
         raise statuses.bad_request("continue key is not valid") from None
-    return version, (namespace, name)
+    if number not in storage.unread:
+        raise StatusError(
+            410, "Expired", "The provided continue parameter is too old to display a consistent list result."
+        )
+    return version, storage.unread[number]

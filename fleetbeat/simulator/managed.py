@@ -70,7 +70,7 @@ def _decoded(row: Any) -> tuple[Manager, Owned] | None:
         return None
     tree = row.get("fieldsV1") or {}
     try:
-        owned = frozenset(_paths(tree, ())) if row.get("fieldsType") == "FieldsV1" else None
+        owned = fields.shared(frozenset(_paths(tree, ()))) if row.get("fieldsType") == "FieldsV1" else None
     except ValueError:
         return None
     if owned is None:

@@ -9,11 +9,13 @@ import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from operator import itemgetter
+from itertools import count
 from typing import Any
 
-from fleetbeat.simulator import admission, defaults, fields, immutable, managed, ownership, statuses, warned
-from fleetbeat.simulator.fields import Body, Paths
+import orjson
+
+from fleetbeat.simulator import admission, defaults, immutable, managed, ownership, statuses, warned
+from fleetbeat.simulator.fields import Body
 from fleetbeat.simulator.kinds import CRD, NAMESPACE, Kind
 from fleetbeat.simulator.managed import Manager, Managers
 from fleetbeat.simulator.registry import Registry
@@ -36,13 +38,21 @@ class Stored:
 
     body: Body
     managers: Managers
-    _paths: Paths | None = None
+    _row: orjson.Fragment | None = None
 
-    def paths(self, kind: Kind) -> Paths:
-        """What `fields.of` gives, maps included."""
-        if self._paths is None:
-            self._paths = fields.of(kind, self.body, maps=True)
-        return self._paths
+    def row(self, kind: Kind) -> Body:
+        """The object as an item of a full list."""
+        body = _in_version(kind, self.body)
+        return (
+            body if kind.custom else {name: value for name, value in body.items() if name not in {"kind", "apiVersion"}}
+        )
+
+    def metadata_row(self) -> orjson.Fragment:
+        """The object as an item of a metadata list: written once, however often it is listed."""
+        if self._row is None:
+            shown = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": self.body["metadata"]}
+            self._row = orjson.Fragment(orjson.dumps(shown))
+        return self._row
 
 
 @dataclass(slots=True)
@@ -50,7 +60,7 @@ class _Table:
     """All objects of one kind, in the order of their paths in a real server's store."""
 
     rows: dict[Name, Stored] = field(default_factory=dict)
-    _ordered: list[tuple[str, Stored]] | None = None
+    _ordered: list[Stored] | None = None
 
     def put(self, name: Name, stored: Stored) -> None:
         self.rows[name] = stored
@@ -60,9 +70,9 @@ class _Table:
         self._ordered = None
         return self.rows.pop(name)
 
-    def ordered(self) -> list[tuple[str, Stored]]:
+    def ordered(self) -> list[Stored]:
         if self._ordered is None:
-            self._ordered = sorted((("/".join(name), stored) for name, stored in self.rows.items()), key=itemgetter(0))
+            self._ordered = [self.rows[name] for name in sorted(self.rows, key="/".join)]
         return self._ordered
 
 
@@ -93,6 +103,9 @@ class Storage:
     registry: Registry
     version: int = 100
     changed: Callable[[Change], None] = lambda _: None
+    unread: dict[int, list[Stored]] = field(default_factory=dict)
+    """The rest of lists that were read in part, by number."""
+    numbers: Iterator[int] = field(default_factory=count)
     _objects: defaultdict[tuple[str, str], _Table] = field(default_factory=lambda: defaultdict(_Table))
 
     def __post_init__(self) -> None:
@@ -108,12 +121,11 @@ class Storage:
         """
         return _in_version(kind, self._existing(kind, namespace, name).body)
 
-    def list(self, kind: Kind, namespace: str, *, after: Name | None = None) -> Iterator[Body]:
-        """All objects of a kind beyond `after`, of one namespace unless it is empty, sorted as etcd does."""
-        first = "/".join(after) if after else ""
-        for path, stored in self._objects[kind.key].ordered():
-            if path > first and (not namespace or stored.body["metadata"]["namespace"] == namespace):
-                yield _in_version(kind, stored.body)
+    def list(self, kind: Kind, namespace: str) -> Iterator[Stored]:
+        """All objects of a kind, of one namespace unless it is empty, sorted as etcd does."""
+        for stored in self._objects[kind.key].ordered():
+            if not namespace or stored.body["metadata"]["namespace"] == namespace:
+                yield stored
 
     def create(self, kind: Kind, namespace: str, body: Body, manager: Manager, *, dry_run: bool = False) -> Written:
         """POST."""
@@ -124,8 +136,7 @@ class Storage:
             raise statuses.already_exists(kind.plural, kind.group, name)
         new = defaults.filled(kind, admission.fresh(kind, namespace, body))
         kept = self._given(kind, body, {})
-        paths = fields.of(kind, new, maps=True)
-        managers = ownership.updated({}, kept, paths, manager, now=rfc3339(now()))
+        managers = ownership.updated(kind, {}, new, kept, manager, now=rfc3339(now()))
         return self._write(kind, namespace, name, None, Stored(new, managers), dry_run)
 
     def update(
@@ -156,10 +167,8 @@ class Storage:
         admission.precondition(kind, name, meta, live)
         new = defaults.filled(kind, admission.over(kind, live, body, manager.subresource))
         kept = stored.managers if manager.subresource else self._given(kind, body, stored.managers)
-        paths, managers = stored.paths(kind), kept
-        if kept:
-            paths = fields.of(kind, new, maps=True)
-            managers = ownership.updated(stored.paths(kind), kept, paths, manager, now=rfc3339(now()))
+        # An object that nobody owns stays so until it is applied.
+        managers = ownership.updated(kind, live, new, kept, manager, now=rfc3339(now())) if kept else kept
         return self._write(kind, namespace, name, stored, Stored(new, managers), dry_run)
 
     def apply(
@@ -174,28 +183,21 @@ class Storage:
         dry_run: bool = False,
     ) -> Written:
         """PATCH with server-side apply."""
-        admission.check_config(kind, namespace, name, config)
-        meta = config["metadata"]
+        wanted, mine = admission.checked_config(kind, namespace, name, config)
+        meta, moment = config["metadata"], rfc3339(now())
         version = admission.version_of(meta)
         stored = self.find(kind, namespace, name)
         if stored is None and meta.get("uid"):
             why = f"uid mismatch: the provided object specified uid {meta['uid']}, and no existing object was found"
             raise statuses.conflict(kind.plural, kind.group, name, why)
-        told = {key: value for key, value in meta.items() if key not in admission.SERVER_WRITTEN}
-        asked = {**config, "metadata": told | ({"uid": meta["uid"]} if meta.get("uid") else {})}
-        moment = rfc3339(now())
-        before = stored.paths(kind) if stored else {}
-        managers = stored.managers if stored else {}
+        live, managers = (stored.body, stored.managers) if stored else ({}, {})
         if stored and not managers:
-            managers = ownership.before_first_apply(kind, before, now=moment)
-        done = ownership.applied(
-            kind, stored.body if stored else {}, before, managers, asked, manager, force=force, now=moment
-        )
+            managers = ownership.before_first_apply(kind, live, now=moment)
+        merged, left = ownership.applied(kind, live, managers, wanted, mine, manager, force=force, now=moment)
         if stored:
-            admission.precondition(kind, name, meta, stored.body)
-        new = defaults.filled(kind, done.body if stored else admission.fresh(kind, namespace, done.body))
-        paths = done.paths if new is done.body else None
-        written = self._write(kind, namespace, name, stored, Stored(new, done.managers, paths), dry_run)
+            admission.precondition(kind, name, meta, live)
+        new = defaults.filled(kind, merged if stored else admission.fresh(kind, namespace, merged))
+        written = self._write(kind, namespace, name, stored, Stored(new, left), dry_run)
         if dry_run and not stored and version:
             written.body["metadata"]["resourceVersion"] = version
         return written

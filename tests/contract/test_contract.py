@@ -274,6 +274,31 @@ def test_another_value_is_a_conflict_that_names_manager_and_field(api: Api, name
     assert api.get(maps(namespace, "a"))["data"] == {"k": "1"}
 
 
+def test_several_conflicts_are_told_by_manager(api: Api, namespace: str) -> None:
+    api.send("POST", maps(namespace), config_map("a", namespace, {"k": "1"}, labels={"m": "1"}))
+    api.apply(maps(namespace, "a"), config_map("a", namespace, {"k": "1"}), "ours")
+    wanted = config_map("a", namespace, {"k": "2"}, labels={"m": "2"})
+    refused = api.apply(maps(namespace, "a"), wanted, "other", force=False)
+    assert refused.json["message"] == (
+        'Apply failed with 3 conflicts: conflicts with "contract" using v1:\n- .data.k\n- .metadata.labels.m\n'
+        'conflicts with "ours":\n- .data.k'
+    )
+    assert len(refused.json["details"]["causes"]) == 3
+
+
+def test_a_map_that_is_gone_is_still_its_makers_until_it_is_put_back(api: Api, namespace: str) -> None:
+    api.send("POST", maps(namespace), config_map("a", namespace, {"k": "1"}, labels={"l": "1"}))
+    with_label = config_map("a", namespace, {"k": "1"}, labels={"l": "2"})
+    api.apply(maps(namespace, "a"), with_label, "ours")
+    dropped = api.apply(maps(namespace, "a"), config_map("a", namespace, {"k": "1"}), "ours").json
+    assert not dropped["metadata"].get("labels")
+    assert entry(dropped, "contract", "Update")["fieldsV1"]["f:metadata"] == {"f:labels": {}}
+    (cause,) = api.apply(maps(namespace, "a"), with_label, "ours", force=False).json["details"]["causes"]
+    assert cause["field"] == ".metadata.labels"
+    forced = api.apply(maps(namespace, "a"), with_label, "ours").json
+    assert "f:metadata" not in entry(forced, "contract", "Update")["fieldsV1"]
+
+
 def test_a_conflict_with_an_edit_says_in_which_version(api: Api, namespace: str) -> None:
     api.apply(maps(namespace, "a"), config_map("a", namespace, {"k": "1"}))
     api.merge(maps(namespace, "a"), {"data": {"k": "2"}})
@@ -425,3 +450,40 @@ def test_a_crd_whose_name_does_not_fit_is_invalid(api: Api, namespace: str) -> N
     body = crd(f"{namespace}.example.com")
     body["metadata"]["name"] = "other.example.com"
     assert api.apply(f"{CRD}/other.example.com", body).status == 422
+
+
+def test_an_applier_that_moves_to_another_version_stays_one_and_an_editor_is_two(api: Api, namespace: str) -> None:
+    group = f"{namespace}.example.com"
+    body = crd(group)
+    body["spec"]["versions"].append({**body["spec"]["versions"][0], "name": "v2", "storage": False})
+    api.apply(f"{CRD}/widgets.{group}", body)
+    one, two = (f"/apis/{group}/{version}/namespaces/{namespace}/widgets/w" for version in ("v1", "v2"))
+    api.until("served", lambda: api.send("GET", two.rpartition("/")[0]).status == 200)
+
+    def widget(version: str, **spec: Any) -> dict[str, Any]:
+        meta = {"name": "w", "namespace": namespace}
+        return {"apiVersion": f"{group}/{version}", "kind": "Widget", "metadata": meta, "spec": spec}
+
+    api.apply(one, widget("v1", size=1, old=1))
+    moved = api.apply(two, widget("v2", size=1)).json
+    assert moved["apiVersion"] == f"{group}/v2"
+    assert moved["spec"] == {"size": 1}
+    assert [row["apiVersion"] for row in moved["metadata"]["managedFields"]] == [f"{group}/v2"]
+    api.merge(one, {"spec": {"a": 1}})
+    edited = api.merge(two, {"spec": {"b": 1}}).json
+    rows = [row["apiVersion"] for row in edited["metadata"]["managedFields"] if row["operation"] == "Update"]
+    assert rows == [f"{group}/v1", f"{group}/v2"]
+
+
+def test_one_is_one_point_zero_and_is_not_true(api: Api, namespace: str) -> None:
+    group = f"{namespace}.example.com"
+    path = f"/apis/{group}/v1/namespaces/{namespace}/widgets/w"
+    api.apply(f"{CRD}/widgets.{group}", crd(group))
+    api.until("served", lambda: api.send("GET", path.rpartition("/")[0]).status == 200)
+    meta = {"name": "w", "namespace": namespace}
+    body = {"apiVersion": f"{group}/v1", "kind": "Widget", "metadata": meta}
+    api.apply(path, {**body, "spec": {"size": 1, "list": [1]}})
+    shared = api.apply(path, {**body, "spec": {"size": 1.0, "list": [1.0]}}, "other", force=False)
+    assert (shared.status, shared.json["metadata"]["generation"]) == (200, 1)
+    for wrong in ({"size": True}, {"list": [True]}):
+        assert api.apply(path, {**body, "spec": wrong}, "third", force=False).status == 409

@@ -64,6 +64,19 @@ def test_pages_are_of_one_version_and_together_are_the_whole(api: Api, namespace
     assert len(versions) == 1
 
 
+@MODES
+def test_what_is_written_between_pages_is_not_in_them(api: Api, namespace: str, accept: str) -> None:
+    for name in ("a", "b", "c"):
+        api.send("POST", maps(namespace), config_map(name, namespace))
+    first = api.send("GET", maps(namespace), accept=accept, limit="1").json
+    api.send("POST", maps(namespace), config_map("bb", namespace))
+    api.delete(maps(namespace, "c"))
+    token = first["metadata"]["continue"]
+    rest = api.send("GET", maps(namespace), accept=accept, **{"limit": "9", "continue": token}).json
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["b", "c"]
+    assert version(rest) == version(first)
+
+
 def test_what_is_left_is_not_counted_when_a_selector_picks(api: Api, namespace: str) -> None:
     for name in ("a", "b"):
         api.send("POST", maps(namespace), config_map(name, namespace, labels={"l": "1"}))

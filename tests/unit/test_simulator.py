@@ -6,10 +6,15 @@ import http.client
 import urllib.error
 import uuid
 from collections.abc import Iterator
+from copy import deepcopy
+from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from fleetbeat.simulator import Knobs, Simulator
+from fleetbeat.simulator import Knobs, Simulator, fields, managed
+from fleetbeat.simulator.kinds import KIND, Kind
 from tests.support.api import Api
 
 NAMESPACES = "/api/v1/namespaces"
@@ -146,3 +151,53 @@ def test_what_no_contract_covers_is_501(api: Api, method: str, path: str, conten
     answer = api.send(method, path, {} if method == "PATCH" else None, content)
     assert answer.status == 501
     assert "does not cover" in answer.json["message"]
+
+
+DEPLOYMENT, CUSTOM = KIND["apps", "Deployment"], Kind("example.com", "v1", "Widget", "widgets", custom=True)
+scalars = st.sampled_from([0, 1, 1.0, True, "a", "b", ""])
+names = st.sampled_from(["a", "b", "c"])
+items = st.fixed_dictionaries(
+    {"name": names},
+    optional={"image": scalars, "args": st.lists(scalars, max_size=2), "ports": st.lists(
+        st.fixed_dictionaries({"containerPort": st.sampled_from([1, 2])}, optional={"name": names}),
+        max_size=2, unique_by=lambda port: port["containerPort"])},
+)  # fmt: skip
+maps = st.dictionaries(names, scalars, max_size=2)
+bodies = st.fixed_dictionaries(
+    {"metadata": st.fixed_dictionaries({"name": names}, optional={
+        "labels": maps, "finalizers": st.lists(names, max_size=2, unique=True)})},
+    optional={"spec": st.fixed_dictionaries({}, optional={
+        "selector": maps, "replicas": scalars, "strategy": st.one_of(maps, scalars),
+        "template": st.fixed_dictionaries({}, optional={"spec": st.fixed_dictionaries({}, optional={
+            "containers": st.lists(items, max_size=3, unique_by=lambda item: item["name"]),
+            "volumes": st.lists(items, max_size=2, unique_by=lambda item: item["name"])})})})},
+)  # fmt: skip
+kinds = st.sampled_from([DEPLOYMENT, CUSTOM])
+
+
+@given(kind=kinds, old=bodies, new=bodies)
+def test_changes_are_what_differs_between_all_paths_of_both(kind: Kind, old: fields.Body, new: fields.Body) -> None:
+    before, after = fields.of(kind, old, maps=True), fields.of(kind, new, maps=True)
+    moved = {path for path, value in after.items() if path not in before or not fields.same(before[path], value)}
+    assert fields.changes(kind, old, new) == (frozenset(moved), frozenset(before.keys() - after.keys()))
+
+
+@given(kind=kinds, live=bodies, wanted=bodies)
+@settings(max_examples=200)
+def test_a_merge_has_all_that_is_wanted_and_shares_what_it_does_not_change(
+    kind: Kind, live: fields.Body, wanted: fields.Body
+) -> None:
+    untouched = deepcopy((live, wanted))
+    merged = fields.merge(kind, live, wanted)
+    found = fields.of(kind, merged)
+    assert all(fields.same(found[path], value) for path, value in fields.of(kind, wanted).items() if path in found)
+    assert (live, wanted) == untouched
+    assert fields.merge(kind, merged, wanted) is merged
+    assert fields.changes(kind, merged, fields.merge(kind, merged, deepcopy(wanted))) == (frozenset(), frozenset())
+
+
+@given(owned=st.builds(lambda body: frozenset(fields.of(DEPLOYMENT, body, maps=True)), bodies))
+def test_managed_fields_survive_their_own_notation(owned: fields.Fields) -> None:
+    row: dict[str, Any] = {"manager": "m", "operation": "Apply", "apiVersion": "apps/v1", "fieldsType": "FieldsV1"}
+    (found,) = managed.given([row | {"fieldsV1": fields.encode(owned)}], {}, lambda _: True).values() or [None]
+    assert (found.fields if found else frozenset()) == owned
