@@ -119,7 +119,7 @@ def _run(asked: argparse.Namespace, binaries: Path, folder: Path) -> int:
     if asked.output == "json":
         print(json.dumps(result, indent=2))
     else:
-        tables = [report.table(lines, asked.subjects)] if lines else []
+        tables = [report.table(lines, asked.subjects), report.disturbance(found)] if lines else []
         tables += [report.growth_table(growth)] if any(growth.values()) else []
         print("\n\n".join(tables))
     return FAILED if wrong else 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -39,11 +40,16 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One pass. `requests` is without the API server's own and the benchmark's; `cpu` is seconds by part."""
+    """One pass.
+
+    `requests` is without the API server's own and the benchmark's; `cpu` is seconds by part; `others` is the share of the machine's
+    cores that anybody else used meanwhile, which wall times suffer from.
+    """
 
     seconds: float
     requests: float
     cpu: Mapping[str, float]
+    others: float = 0.0
     by_verb: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -88,13 +94,21 @@ class Meter:
         """Do the work between two readings. The metrics are read outside the CPU's interval, for they cost CPU themselves."""
         before, began = request_counts(self._metrics()), self._clock()
         threading.Event().wait(self._settle)
-        cpu = self._cpu()
+        cpu, all_of_it, own, started = self._cpu(), processes.busy(), time.process_time(), time.monotonic()
         done = work()
         threading.Event().wait(self._settle)
         spent = {name: value - cpu[name] for name, value in self._cpu().items()}
+        machine, took = processes.busy() - all_of_it, time.monotonic() - started
+        others = machine - sum(spent.values()) - (time.process_time() - own)
         counts = request_counts(self._metrics()) - before
         background = self.idle.requests * (self._clock() - began)
-        return Measured(done.seconds, max(0.0, counts.total() - done.asked - background), spent, dict(counts))
+        return Measured(
+            done.seconds,
+            max(0.0, counts.total() - done.asked - background),
+            spent,
+            min(1.0, max(0.0, others / took / (os.cpu_count() or 1))) if took > 0 else 0.0,
+            dict(counts),
+        )
 
     def _cpu(self) -> dict[str, float]:
         return {"engine": self._engine()} | {name: processes.cpu([pid]) for name, pid in self._servers.items()}

@@ -30,6 +30,13 @@ def _cpu(pid: int) -> float:
     return sum(int(value) for value in fields[11:15]) / TICK
 
 
+def busy() -> float:
+    """Seconds of CPU that the whole machine has spent on anything since it started, stolen ones included."""
+    fields = [int(value) for value in (PROC / "stat").read_text().split("\n", 1)[0].split()[1:9]]
+    # user, nice, system, irq, softirq and steal; without idle and iowait, the fourth and fifth. See proc_stat(5).
+    return (sum(fields) - fields[3] - fields[4]) / TICK
+
+
 def tree(root: int) -> list[int]:
     """A process and all its living descendants."""
     parents: dict[int, list[int]] = {}

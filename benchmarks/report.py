@@ -21,12 +21,13 @@ class Target:
     relative: bool
     text: str
 
-    def verdict(self, ours: float | None, peer: float | None) -> Verdict:
-        """Unknown when one of the two was not measured."""
+    def verdict(self, ours: float | None, peer: float | None, digits: int) -> Verdict:
+        """Unknown when one of the two was not measured. A figure of its own counts as it is shown: no count is exact to a hundredth."""
         if ours is None or (self.relative and not peer):
             return "unknown"
-        limit = self.limit * (peer or 0.0) if self.relative else self.limit
-        return "met" if ours <= limit else "not met"
+        if self.relative:
+            return "met" if ours <= self.limit * (peer or 0.0) else "not met"
+        return "met" if round(ours, digits) <= self.limit else "not met"
 
 
 def share_of_peer(parts: int) -> Target:
@@ -139,9 +140,19 @@ def lines(found: Mapping[str, Sequence[Outcome]], wanted: Sequence[Row]) -> list
             continue
         ours, peer = figures.get(OURS), figures.get(PEER)
         ratio = ours.median / peer.median if ours and peer and peer.median else None
-        verdict = row.target.verdict(ours.median if ours else None, peer.median if peer else None)
+        verdict = row.target.verdict(ours.median if ours else None, peer.median if peer else None, row.digits)
         result.append(Line(row.title, figures, row.digits, ratio, row.target.text, verdict))
     return result
+
+
+def disturbance(found: Mapping[str, Sequence[Outcome]]) -> str:
+    """How far wall times can be trusted: what others used of the machine while each subject was measured."""
+    shares = []
+    for name, outcomes in found.items():
+        rows = [done.others for one in outcomes for done in (*one.first, *one.steady, *one.changed)]
+        if rows:
+            shares.append(f"{name} {median(rows):.0%} ({min(rows):.0%}–{max(rows):.0%})")
+    return f"Others used of the machine meanwhile: {', '.join(shares)}." if shares else ""
 
 
 def share(ratio: float | None) -> str:

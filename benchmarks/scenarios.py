@@ -30,6 +30,8 @@ GROWING = (
 )
 """Objects on 5 clusters, then clusters with 100 objects."""
 
+DISTURBED = 0.1
+"""Share of the machine in others' use above which wall times are no good."""
 Say = Callable[[str], None]
 
 
@@ -103,8 +105,10 @@ class Bench:
 
     def _said(self, subject: Subject, what: str, done: Measured) -> Measured:
         parts = ", ".join(f"{name} {seconds:.2f}" for name, seconds in done.cpu.items())
+        busy = f"; others used {done.others:.0%} of the machine" if done.others > DISTURBED else ""
         self.say(
             f"  {subject.name}: {what}: {done.seconds:.2f} s, {done.requests:.0f} requests, CPU {done.cpu_seconds:.2f} s ({parts})"
+            f"{busy}"
         )
         return done
 

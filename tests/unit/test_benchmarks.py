@@ -95,6 +95,17 @@ def test_a_pass_is_charged_neither_for_what_the_benchmark_asked_nor_for_what_goe
     assert done.by_verb == {"GET pods": 60}
 
 
+def test_who_else_uses_the_machine_is_seen() -> None:
+    code = "import time\nwhile time.process_time() < 0.3: pass"
+
+    def work() -> Pass:
+        subprocess.run([sys.executable, "-c", code], check=True)
+        return Pass(0.0)
+
+    meter = Meter(lambda: counted(1), {}, lambda: 0.0, settle=0.0)
+    assert meter.measure(work).others * (os.cpu_count() or 1) > 0.2
+
+
 def test_a_pass_that_asked_nothing_is_never_less_than_zero() -> None:
     assert metered(100, 101, seconds=2.0, idle=10.0).measure(lambda: Pass(0.0)).requests == 0.0
 
@@ -130,6 +141,10 @@ def test_every_line_of_the_contract_is_met_exactly_at_its_limit_and_not_beyond()
     worse = verdicts(outcome(4.1, 14.1 * 20, 1.1, 301), peer)
     assert set(worse.values()) == {"not met"}
     assert len(worse) == 6
+
+
+def test_a_stray_request_of_the_server_itself_breaks_no_limit() -> None:
+    assert verdicts(outcome(1.0, 14 * 20 + 0.8, 1.0), None)["steady sync: requests per cluster"] == "met"
 
 
 def test_without_the_peer_a_share_of_it_is_unknown_and_a_figure_of_its_own_is_not() -> None:
