@@ -14,7 +14,7 @@ from workers.clusters.discovery import Kinds
 from workers.clusters.errors import ClusterUnreachableError, UnauthorizedError
 from workers.sync import inventory, ownership, plan, prune
 from workers.sync.apply import Written, write
-from workers.sync.changes import Change, ChangeSet
+from workers.sync.changes import WRITES, Change, ChangeSet
 from workers.sync.desired import prepare, scopes
 from workers.sync.examine import Scope, Write, examine
 from workers.sync.health import may_be_unready
@@ -365,6 +365,8 @@ class _Run:
 
     def _narrowed(self, work: _Work) -> Inventory:
         gone = {change.key for change in work.done.changes if change.action in {"deleted", "released"}}
+        # What moved to another Sync in this run carries that one's label now.
+        gone |= {c.key for other in self.works if other is not work for c in other.done.changes if c.action in WRITES}
         left = [live.key for live in self.members.of(work.before.id) if live.key not in gone]
         return narrowed(work.before, work.wanted, left, self.members.listed, work.job.render)
 

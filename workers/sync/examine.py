@@ -76,8 +76,9 @@ def judge(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> Verdict:
     if adopts(want, live):
         return "write"
     known = receipt is not None and receipt.desired == want.digest
-    equal = compare.covers(live, want.manifest.body) and ownership.owned(meta)
-    if equal and (known or not ownership.surplus(live, want.manifest.body)):
+    body = want.manifest.body
+    equal = compare.covers(live, body) and ownership.owned(meta) and not ownership.reshaped(live, body)
+    if equal and (known or not ownership.surplus(live, body)):
         return "same"
     return "ask" if known or receipt is None else "write"
 
@@ -124,6 +125,8 @@ async def examine(
 def _note(done: ChangeSet, want: Wanted, receipt: ObjectReceipt, change: Change | None) -> None:
     done.receipts[text(want.key)] = receipt
     done.unchanged += not receipt.drift
+    if receipt.drift.startswith(f"{DELETED} at"):
+        done.left.append(f"{subject(want.key)} is {receipt.drift}")
     if change:
         done.changes.append(change)
 
@@ -141,12 +144,15 @@ async def _examine(
             return Write(want, None, Change("created", want.key))
         live = await scope.client.get(resource, want.key[2], want.key[3])
     if live is None:
-        gone = Change("drifted", want.key, note=DELETED) if known else None
+        told = receipt is not None and receipt.drift.startswith(f"{DELETED} at")
+        gone = Change("drifted", want.key, note=DELETED) if known and not told else None
         return _drift(scope, Write(want, None, Change("created", want.key), gone, receipt), None)
     refuse_foreign(scope, live, subject(want.key))
     if want.policy.ssa == "IfNotPresent":
         return receipt_of(want, live), None
     would = None
+    if known and live["metadata"].get("deletionTimestamp"):
+        return _going(want, live, receipt)
     verdict = judge(want, live, receipt)
     if verdict == "same":
         return receipt_of(want, live, receipt), None
@@ -165,6 +171,18 @@ async def _examine(
     elif scope.exact and receipt and would and (hand := ownership.overruled(live["metadata"], would["metadata"])):
         drifted = Change("drifted", want.key, (), str(hand))
     return _drift(scope, Write(want, live, Change("configured", want.key, rows), drifted, receipt), live)
+
+
+def _going(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> tuple[ObjectReceipt, Change | None]:
+    """What somebody deleted and a finalizer still holds: nothing can be written to it to any effect; it is told of once."""
+    meta = live["metadata"]
+    holding = ", ".join(meta.get("finalizers") or ()) or "nothing that it names"
+    note = f"{DELETED} at {meta['deletionTimestamp']}, waits for {holding}"
+    told = receipt is not None and receipt.drift.startswith(DELETED)
+    seen = digests.fingerprint(want.key, meta)
+    return ObjectReceipt(meta["uid"], want.digest, seen, drift=note), None if told else Change(
+        "drifted", want.key, note=note
+    )
 
 
 def refuse_foreign(scope: Scope, live: Body, what: str) -> None:

@@ -48,12 +48,17 @@ def _thinned(node: dict[str, Any]) -> dict[str, Any]:
 
 def holds(body: Any, path: Path) -> bool:
     """True when an object says something at a path, be it null."""
+    return at(body, path)[0]
+
+
+def at(body: Any, path: Path) -> tuple[bool, Any]:
+    """Whether an object says something at a path, and what."""
     value = body
     for step in path:
         found, value = _step(value, step)
         if not found:
-            return False
-    return True
+            return False, None
+    return True, value
 
 
 def _step(value: Any, step: str) -> tuple[bool, Any]:

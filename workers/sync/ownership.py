@@ -88,6 +88,19 @@ def added(live: Body, desired: Body) -> dict[str, set[Path]]:
     return found
 
 
+def reshaped(live: Body, desired: Body) -> bool:
+    """True when somebody else owns, as one piece, a map or list that Git names, and it has not exactly what Git says.
+
+    Some maps, like a Service's selector, are owned whole: who adds a key takes them over.
+    """
+    for entry in others(live["metadata"]):
+        for path in _leaves(fields.members(entry.get("fieldsV1") or {})):
+            wanted, value = fields.at(desired, path)
+            if wanted and value and isinstance(value, (dict, list)) and fields.at(live, path)[1] != value:
+                return True
+    return False
+
+
 def _beyond(entry: Entry, desired: Body) -> set[Path]:
     paths = fields.members(entry.get("fieldsV1") or {})
     return {path for path in _leaves(paths) if not fields.holds(desired, path)}
