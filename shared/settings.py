@@ -87,6 +87,11 @@ class Settings(BaseModel):
         Field(ge=1000, description="Events kept in the audit stream; the oldest go first. There is no archive yet."),
     ] = 200_000
 
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
     @field_validator("redis_url")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:

@@ -16,7 +16,7 @@ from rich.console import Console
 from fleetbeat.stack.stack import Parts, Stack
 from shared.documents import Fleet, InvalidFleetError, load
 from shared.errors import FleetbeatError
-from shared.settings import Settings, from_environment
+from shared.settings import Settings, SettingsError, from_environment
 from shared.state import fleet as fleets
 from shared.state.store import Errors, RedisUnavailableError, Store
 
@@ -37,13 +37,17 @@ FleetOption = Annotated[
     Path | None,
     typer.Option("--fleet", "-f", help="Folder with the fleet's documents. Default: the one that ran last."),
 ]
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Console(highlight=False, emoji=False)
+err = Console(stderr=True, highlight=False, emoji=False)
 
 
 def settings() -> Settings:
-    """The settings of this command's environment."""
-    return from_environment()
+    """The settings of this command's environment; one that cannot be used ends the command as misuse, in one line."""
+    try:
+        return from_environment()
+    except SettingsError as error:
+        err.print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(MISUSE) from None
 
 
 @contextmanager

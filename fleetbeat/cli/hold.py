@@ -83,13 +83,18 @@ def resume(
                 found = previews(store, mine, fleet, members)
         if output is Output.table:
             _show(found)
-        if not yes and sys.stdin.isatty():
-            typer.confirm("Resume?", abort=True)
+        if not yes:
+            if not sys.stdin.isatty():
+                err.print("error: nobody is there to answer; say --yes to resume after this list, or use a terminal")
+                raise typer.Exit(MISUSE)
+            typer.confirm("Resume?", abort=True, err=True)
         hold = holds.release(store, scope)
+        if hold is None:
+            err.print(f"error: {scope} is not held any more, somebody else resumed it", markup=False)
+            raise typer.Exit(FAILED)
         reverted = sum(len(item.get("objects", [])) for item in found.values())
-        since = hold.since if hold else store.time()
-        details = {"scope": scope, "heldSeconds": round(store.time() - since), "objects": reverted}
-        stream.append(store, "hold.released", actor=mine.actor, message=hold.reason if hold else None, details=details)
+        details = {"scope": scope, "heldSeconds": round(store.time() - hold.since), "objects": reverted}
+        stream.append(store, "hold.released", actor=mine.actor, message=hold.reason, details=details)
         due.mark(store, [f"sync/{name}" for name in members], "manual", mine.actor)
         if output is Output.json:
             print_json({"scope": scope, "clusters": found})

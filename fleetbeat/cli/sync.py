@@ -38,6 +38,7 @@ def sync(
         if unknown:
             err.print(
                 f"error: the fleet has no cluster {', '.join(unknown)}; it has {', '.join(list(fleet.clusters)[:10])}",
+                markup=False,
                 soft_wrap=True,
             )
             raise typer.Exit(MISUSE)
@@ -59,7 +60,10 @@ def sync(
         due.mark(store, [f"source/{name}" for name in fleet.sources], "manual", mine.actor)
         if not wait:
             due.mark(store, [f"sync/{name}" for name in going], "manual", mine.actor)
-            out.print(f"asked for {len(going)} clusters; see fleetbeat status")
+            if output is Output.json:
+                print_json({"asked": going, "held": sorted(held)})
+            else:
+                out.print(f"asked for {len(going)} clusters; see fleetbeat status")
         elif alive_workers(store):
             report = wait_for(store, fleet, started, mine, quiet=output is Output.json, only=set(going))
         else:

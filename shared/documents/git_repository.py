@@ -19,11 +19,10 @@ from shared.documents.fields import (
     FullRefName,
     GitName,
     Model,
-    NonEmpty,
     VariableName,
 )
 
-RefKind = Literal["commit", "name", "semver", "tag", "branch"]
+RefKind = Literal["commit", "name", "tag", "branch"]
 _SCP_LIKE = re.compile(r"[^/]+@[^/:]+:.*")
 
 
@@ -53,20 +52,20 @@ def check_url(url: str) -> str:
 
 
 class GitRef(Model):
-    """Which revision to follow. Flux's precedence: commit, name, semver, tag, branch."""
+    """Which revision to follow. Flux's precedence: commit, name, tag, branch."""
+
+    REFUSED: ClassVar[Mapping[str, str]] = {
+        "semver": "not supported yet; use tag or branch",
+    }
 
     branch: Annotated[
         GitName,
         Field(description="Branch to follow when nothing else is given. Flux's default is `master`, ours `main`."),
     ] = "main"
     tag: Annotated[GitName | None, Field(description="Tag to use; takes precedence over `branch`.")] = None
-    semver: Annotated[
-        NonEmpty | None,
-        Field(description="Range of tags to follow, such as `>=1.2.0 <2.0.0`; takes precedence over `tag`."),
-    ] = None
     name: Annotated[
         FullRefName | None,
-        Field(description="Full ref to follow, such as `refs/pull/1/head`; takes precedence over `semver`."),
+        Field(description="Full ref to follow, such as `refs/pull/1/head`; takes precedence over `tag`."),
     ] = None
     commit: Annotated[
         CommitId | None,
@@ -80,8 +79,6 @@ class GitRef(Model):
             return "commit", self.commit
         if self.name:
             return "name", self.name
-        if self.semver:
-            return "semver", self.semver
         if self.tag:
             return "tag", self.tag
         return "branch", self.branch

@@ -133,6 +133,10 @@ def test_a_paused_cluster_is_left_alone_and_resume_says_what_it_reverts(small: S
         assert "INC-7, looking at DNS" in held.stderr
         assert small.value("one") == "debug"
         assert small.product.state("one", "app")["state"] == "held"
+        unasked = small.product.run("resume", "cluster/one")
+        assert unasked.returncode == 2
+        assert "--yes" in unasked.stderr
+        assert small.product.state("one", "app")["state"] == "held"
         shown = small.product.run("resume", "cluster/one", "--yes")
         assert shown.returncode == 0, shown.stderr
         assert "ConfigMap/default/app" in shown.stdout

@@ -339,7 +339,7 @@ def other(value: Any) -> Any:
 
 
 def test_what_kubectl_adds_inside_an_object_goes_again(world: World) -> None:
-    additions = {
+    additions: dict[str, dict[str, Any]] = {
         "ConfigMap": {"data": {"debug": "on"}},
         "Secret": {"data": {"debug": "b24="}},
         "Service": {"spec": {"selector": {"canary": "yes"}}},

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.documents.git_repository import GitRepository
 from shared.settings import Settings
 from tests.support.git import GitHttpServer, GitRepo
 from workers.rendering.errors import RenderError
@@ -176,3 +177,45 @@ def test_every_problem_of_a_folder_is_told_at_once(mirrors: Mirrors, repo: GitRe
 def test_the_source_ignore_file_leaves_files_out(mirrors: Mirrors, repo: GitRepo, tmp_path: Path) -> None:
     repo.commit({"app/a.yaml": CONFIG_MAP, "app/ci.yaml": "not: kubernetes\n", ".sourceignore": "ci.yaml\n"})
     assert objects(mirrors, spec(f"file://{repo.path}"), "app", tmp_path / "cache") == ["ConfigMap/default/a"]
+
+
+def test_a_bearer_token_is_sent(mirrors: Mirrors, repo: GitRepo) -> None:
+    commit = repo.commit({"app/a.yaml": CONFIG_MAP})
+    with GitHttpServer(repo.path.parent, bearer="t0ken") as server:
+        where = spec(server.url("platform"), bearer="t0ken")
+        assert mirrors.resolve(where).commit == commit
+        assert "Ada Lovelace" in mirrors.commit_info(where, commit).author
+        with pytest.raises(AuthenticationError) as refused:
+            mirrors.resolve(spec(server.url("platform"), bearer="wr0ng"))
+        assert "wr0ng" not in str(refused.value)
+
+
+@pytest.mark.parametrize("page", [b"<html>please log in</html>", b"", b"\0\xff" * 50])
+def test_an_address_that_answers_with_something_else_is_a_clear_error(
+    mirrors: Mirrors, repo: GitRepo, git_server: GitHttpServer, page: bytes
+) -> None:
+    git_server.page = page
+    with pytest.raises((RepositoryUnreachableError, RefNotFoundError)) as refused:
+        mirrors.resolve(spec(git_server.url("platform")))
+    assert "source platform" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_symlink_to_a_folder_is_refused_as_one_to_a_file_is(mirrors: Mirrors, repo: GitRepo, tmp_path: Path) -> None:
+    repo.commit({"app/a.yaml": CONFIG_MAP, "other/b.yaml": CONFIG_MAP})
+    (repo.path / "app" / "more").symlink_to("../other")
+    repo.commit_all()
+    with pytest.raises(RenderError, match="app/more is a symlink"):
+        objects(mirrors, spec(f"file://{repo.path}"), "app", tmp_path / "cache")
+
+
+def test_a_password_of_digits_stays_as_it_is_written(tmp_path: Path) -> None:
+    file = tmp_path / "secret.yaml"
+    file.write_text("username: ada\npassword: 0123\n")
+    body = {"url": "https://example.org/a.git", "secretRef": {"file": str(file)}}
+    raw = {"apiVersion": "fleetbeat/v1", "kind": "GitRepository", "metadata": {"name": "a"}, "spec": body}
+    document = GitRepository.model_validate(raw, by_alias=True, by_name=False)
+    assert SourceSpec.of(document).credentials.password == "0123"
+    file.write_text("user: ada\npasswd: x\n")
+    with pytest.raises(AuthenticationError, match="username and password, or bearerToken"):
+        SourceSpec.of(document)

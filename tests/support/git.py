@@ -63,10 +63,15 @@ class GitRepo:
 
 
 class GitHttpServer:
-    """Serves every repository below a folder. `hang` keeps requests waiting until it is cleared; `secret` asks for basic auth."""
+    """Serves every repository below a folder. `hang` keeps requests waiting until it is cleared; `secret` asks for
+    basic auth, `bearer` for a token; `page` is answered to everything."""
 
-    def __init__(self, root: Path, secret: str | None = None) -> None:
-        self.root, self.secret = root, secret
+    def __init__(self, root: Path, secret: str | None = None, bearer: str | None = None) -> None:
+        self.root = root
+        self.authorization = f"Bearer {bearer}" if bearer else None
+        if secret:
+            self.authorization = "Basic " + base64.b64encode(secret.encode()).decode()
+        self.page: bytes | None = None
         self.hang = threading.Event()
         self.released = threading.Event()
         outer = self
@@ -106,10 +111,13 @@ class GitHttpServer:
         if self.hang.is_set():
             self.released.wait(60)
             return
-        if (
-            self.secret
-            and handler.headers.get("Authorization") != "Basic " + base64.b64encode(self.secret.encode()).decode()
-        ):
+        if self.page is not None:
+            handler.send_response(200)
+            handler.send_header("Content-Type", "text/html")
+            handler.end_headers()
+            handler.wfile.write(self.page)
+            return
+        if self.authorization and handler.headers.get("Authorization") != self.authorization:
             handler.send_response(401)
             handler.send_header("WWW-Authenticate", 'Basic realm="git"')
             handler.end_headers()

@@ -12,7 +12,7 @@ from workers.rendering.errors import RenderError
 from workers.rendering.manifest import Manifest
 from workers.rendering.yaml import documents
 from workers.sources.errors import TreeError
-from workers.sources.tree import Entry, Tree
+from workers.sources.tree import SUBMODULE, SYMLINK, Entry, Tree
 
 EXTENSIONS = (".yaml", ".yml", ".json")
 KUSTOMIZATION = ("kustomization.yaml", "kustomization.yml", "Kustomization")
@@ -44,7 +44,7 @@ def files(tree: Tree, folder: Entry, skip: GitIgnoreSpec) -> Iterator[Entry]:
         if skip.match_file(entry.path + ("/" if entry.is_folder else "")):
             continue
         if not entry.is_folder:
-            if entry.mode == 0o160000 or entry.path.endswith(EXTENSIONS):
+            if entry.mode in {SUBMODULE, SYMLINK} or entry.path.endswith(EXTENSIONS):
                 tree.check(entry)
                 yield entry
         elif any(child.path.rpartition("/")[2] in KUSTOMIZATION for child in tree.children(entry)):

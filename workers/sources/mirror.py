@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 import urllib3
@@ -40,6 +40,23 @@ T = TypeVar("T")
 MOST_PACKS = 200
 """Packs (one a fetch) after which a mirror is made anew."""
 PEELED = b"^{}"
+
+
+class _HttpClient(HttpGitClient):
+    """Sends a bearer token to the source's own host; dulwich keeps extra headers and never sends them."""
+
+    bearer: str | None = None
+
+    def _http_request(
+        self,
+        url: str,
+        headers: dict[str, str] | None = None,
+        data: bytes | Iterator[bytes] | None = None,
+        raise_for_status: bool = True,
+    ) -> Any:
+        if self.bearer and urlsplit(url).netloc == urlsplit(self._base_url).netloc:
+            headers = {**(headers or {}), "Authorization": f"Bearer {self.bearer}"}
+        return super()._http_request(url, headers, data, raise_for_status)
 
 
 class Mirrors:
@@ -155,14 +172,10 @@ class Mirrors:
             cert_reqs="CERT_REQUIRED",
         )
         secret = spec.credentials
-        headers = {"Authorization": f"Bearer {secret.bearer}"} if secret.bearer else None
-        client = HttpGitClient(
-            f"{parts.scheme}://{parts.netloc}/",
-            pool_manager=pool,
-            username=secret.username,
-            password=secret.password,
-            extra_headers=headers,
+        client = _HttpClient(
+            f"{parts.scheme}://{parts.netloc}/", pool_manager=pool, username=secret.username, password=secret.password
         )
+        client.bearer = secret.bearer
         return client, parts.path
 
     def _within(self, spec: SourceSpec, work: Callable[[], T]) -> T:
@@ -191,6 +204,10 @@ class Mirrors:
             raise RepositoryUnreachableError(f"{where}: {_line(error)}") from None
         except (urllib3.exceptions.HTTPError, OSError, EOFError) as error:
             raise RepositoryUnreachableError(f"{where} cannot be reached: {_line(error)}") from None
+        except Exception as error:  # noqa: BLE001 (dulwich says in many ways that it cannot read an answer)
+            raise RepositoryUnreachableError(
+                f"{where} does not answer as a Git server does ({_line(error)}); mend spec.url, or set secretRef if it asks to log in"
+            ) from None
 
 
 def _open_with(path: Path, commit: str) -> Repo | None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import yaml
 
 from shared.documents.git_repository import GitRepository
-from shared.errors import PermanentError
 from workers.sources.errors import AuthenticationError
 
 
@@ -39,11 +38,8 @@ class SourceSpec:
 
         Raises:
             AuthenticationError: The secret that it refers to cannot be read here.
-            PermanentError: The ref is of a kind that is not supported yet.
         """
         kind, value = source.spec.ref.selected
-        if kind == "semver":
-            raise PermanentError(f"source {source.name}: ref.semver is not supported yet; use tag or branch")
         return cls(source.name, source.spec.url, kind, value, source.spec.timeout.total_seconds(), _credentials(source))
 
 
@@ -53,13 +49,13 @@ def _credentials(source: GitRepository) -> Credentials:
         return Credentials()
     try:
         text = os.environ[where.env] if where.env else Path(str(where.file)).read_text(encoding="utf-8")  # noqa: TID251 (the document names the variable)
-        values = yaml.safe_load(text)
+        values = yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 (texts alone: a password of digits is no number)
     except (KeyError, OSError, UnicodeDecodeError, yaml.YAMLError):
         place = f"the variable {where.env}" if where.env else f"the file {where.file}"
         raise AuthenticationError(
             f"source {source.name}: {place} with its credentials cannot be read on this worker"
         ) from None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not {"username", "password", "bearerToken"} & set(values):
         raise AuthenticationError(
             f"source {source.name}: its credentials must have username and password, or bearerToken"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from shared.settings import SettingsError, from_environment
@@ -21,3 +23,10 @@ def test_redis_urls_are_taken_as_they_are(url: str) -> None:
 def test_every_bad_variable_is_named_at_once() -> None:
     with pytest.raises(SettingsError, match=r"FLEETBEAT_WORKERS.*FLEETBEAT_THREADS"):
         from_environment({"FLEETBEAT_WORKERS": "zero", "FLEETBEAT_THREADS": "-1"})
+
+
+def test_a_data_folder_is_absolute_wherever_a_process_runs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert from_environment({"FLEETBEAT_DATA_DIR": "data"}).data_dir == tmp_path / "data"
+    assert from_environment({"FLEETBEAT_DATA_DIR": "~/data"}).data_dir == tmp_path / "home" / "data"

@@ -81,8 +81,8 @@ def test_match_labels_hold_when_all_of_them_are_there(labels: dict[str, str], wa
 
 
 def test_the_most_exact_ref_wins_as_in_flux() -> None:
-    fields = {"branch": "b", "tag": "t", "semver": ">=1.0.0", "name": "refs/pull/1/head", "commit": "a" * 40}
-    for kind in ("commit", "name", "semver", "tag", "branch"):
+    fields = {"branch": "b", "tag": "t", "name": "refs/pull/1/head", "commit": "a" * 40}
+    for kind in ("commit", "name", "tag", "branch"):
         assert GitRef.model_validate(fields).selected == (kind, fields.pop(kind))
     assert GitRef().selected == ("branch", "main")
 
@@ -95,7 +95,6 @@ def test_the_most_exact_ref_wins_as_in_flux() -> None:
         {"branch": "--upload-pack=x"},
         {"branch": "a..b"},
         {"tag": "a b"},
-        {"semver": " "},
         {"branch": ""},
     ],
 )
