@@ -48,18 +48,27 @@ def errors(documents: Sequence[Placed], *, complete: bool) -> Iterator[Problem]:
     }
     yield from _duplicates(documents)
     for item in documents:
-        if not isinstance(item.document, Sync) or not complete:
-            continue
-        spec = item.document.spec
-        if spec.source_ref.name not in names["GitRepository"]:
-            hint = did_you_mean(spec.source_ref.name, names["GitRepository"])
-            message = f"no GitRepository {spec.source_ref.name} in this fleet; {hint}"
-            yield item.problem(("spec", "sourceRef", "name"), message)
-        for index, need in enumerate(spec.depends_on):
-            if need.name not in names["Sync"]:
-                message = f"no Sync {need.name} in this fleet; {did_you_mean(need.name, names['Sync'] - {item.name})}"
-                yield item.problem(("spec", "dependsOn", index, "name"), message)
+        for loc, kind, name in _references(item) if complete else ():
+            if name not in names[kind]:
+                near = did_you_mean(name, names[kind] - ({item.name} if kind == "Sync" else set()))
+                yield item.problem(loc, f"no {kind} {name} in this fleet; {near}")
     yield from _circles(_syncs(documents))
+
+
+def _references(item: Placed) -> Iterator[tuple[Loc, str, str]]:
+    """(where, kind, name) of what a Sync refers to, also of one that has problems elsewhere: all of them are told at once."""
+    if item.kind != "Sync":
+        return
+    spec = item.root.plain().get("spec")
+    if not isinstance(spec, dict):
+        return
+    source = spec.get("sourceRef")
+    if isinstance(source, dict) and isinstance(source.get("name"), str):
+        yield ("spec", "sourceRef", "name"), "GitRepository", source["name"]
+    needs = spec.get("dependsOn")
+    for index, need in enumerate(needs if isinstance(needs, list) else ()):
+        if isinstance(need, dict) and isinstance(need.get("name"), str):
+            yield ("spec", "dependsOn", index, "name"), "Sync", need["name"]
 
 
 def warnings(documents: Sequence[Placed]) -> Iterator[Problem]:

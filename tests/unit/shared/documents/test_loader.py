@@ -561,3 +561,10 @@ def test_no_bytes_whatever_make_the_loader_fail_in_another_way(
 
 def test_the_loader_stops_at_ten_megabytes_and_a_million_values() -> None:
     assert (loader_module.MAX_FILE_BYTES, loader_module.MAX_NODES) == (10 * 1024 * 1024, 1_000_000)
+
+
+def test_a_reference_to_nothing_is_told_beside_the_same_documents_other_errors(tmp_path: Path) -> None:
+    wrong = SYNC.replace("name: platform", "name: platfrom") + "  intervall: 1m\n"
+    found = problems_of(tmp_path, SOURCE, CLUSTER, wrong)
+    assert any("intervall" in problem for problem in found)
+    assert any("no GitRepository platfrom" in problem and "platform" in problem for problem in found)
