@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sysconfig
 import tempfile
 import threading
 import time
@@ -53,7 +54,8 @@ def demo(
             out.print(f"\nThat was the story, in {time.monotonic() - began:.0f} s.")
             if stay if stay is not None else out.is_terminal:
                 out.print(f"Everything stays up until Ctrl-C. Flower: {flower}")
-                out.print(f"Try: FLEETBEAT_DATA_DIR={mine.data_dir} fleetbeat status", soft_wrap=True)
+                command = Path(sysconfig.get_path("scripts")) / "fleetbeat"
+                out.print(f"Try: FLEETBEAT_DATA_DIR={mine.data_dir} {command} status", soft_wrap=True)
                 _until_interrupted()
 
 
