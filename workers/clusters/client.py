@@ -119,19 +119,15 @@ class ClusterClient:
         found: Body = orjson.loads(body)
         return found
 
-    async def list_metadata(
-        self, resource: Resource, selector: str, namespaces: Sequence[str] = (), *, field_selector: str = ""
-    ) -> Listing:
+    async def list_metadata(self, resource: Resource, selector: str, namespaces: Sequence[str] = ()) -> Listing:
         """Metadata of every object that the selector picks, consistent, page by page; in some namespaces or in all."""
-        return await self._list(
-            resource, selector, namespaces, {"Accept": METADATA_LIST}, METADATA_PAGE, field_selector
-        )
+        return await self._list(resource, selector, namespaces, {"Accept": METADATA_LIST}, METADATA_PAGE)
 
     async def list_full(
         self, resource: Resource, selector: str, namespaces: Sequence[str] = (), *, most: int | None = None
     ) -> Listing:
         """Every object that the selector picks, whole; kind and apiVersion are filled in, which a list leaves out."""
-        found = await self._list(resource, selector, namespaces, {}, most or FULL_PAGE, "", one_page=most is not None)
+        found = await self._list(resource, selector, namespaces, {}, most or FULL_PAGE, one_page=most is not None)
         version = f"{resource.group}/{resource.version}" if resource.group else resource.version
         items = [{**item, "kind": resource.kind, "apiVersion": version} for item in found.items]
         return Listing(items, found.version)
@@ -143,7 +139,6 @@ class ClusterClient:
         namespaces: Sequence[str],
         headers: Mapping[str, str],
         page_size: int,
-        field_selector: str,
         *,
         one_page: bool = False,
     ) -> Listing:
@@ -152,8 +147,6 @@ class ClusterClient:
         places: Sequence[str | None] = namespaces if namespaces and resource.namespaced else [None]
         for place in places:
             query = {"labelSelector": selector, "limit": str(page_size)}
-            if field_selector:
-                query["fieldSelector"] = field_selector
             while True:
                 _, body, _ = await self._send(
                     "GET", resource.collection(place), f"list of {resource.plural}", query=query, headers=headers

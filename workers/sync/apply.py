@@ -120,8 +120,7 @@ def _record(scope: Scope, item: Write, answer: Body, done: ChangeSet, bodies: di
 
 
 async def _write(scope: Scope, item: Write, gate: Gate, done: ChangeSet) -> tuple[Body, Change]:
-    manifest = item.want.manifest
-    resource = scope.kinds.exact(scope.client.name, manifest.group, manifest.version, manifest.kind)
+    manifest, resource = item.want.manifest, scope.resource(item.want)
     if item.before is None:
         return await scope.client.apply(resource, manifest.body, version=ABSENT), item.change
     version = item.before["metadata"]["resourceVersion"]

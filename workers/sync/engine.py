@@ -62,6 +62,7 @@ class _Run:
         self.members = Members()
         self.owner: dict[Key, str] = {}
         self.mark: ClusterMark | None = None
+        self.due = plan.turn(context.since, context.now)
         if self.works:
             # What is asked for all Syncs together is counted with the first.
             self.client = context.client.seen_as(self.works[0].done.traffic)
@@ -89,9 +90,8 @@ class _Run:
             self.members.live,
             {work.name: work.before.id for work in self.works},
         )
-        due = plan.turn(self.context.since, self.context.now)
         for work in self.works:
-            self._plan(work, due)
+            self._plan(work)
 
     async def _read_parents(self) -> None:
         context = self.context
@@ -160,7 +160,6 @@ class _Run:
 
     def _whole(self) -> set[GroupKind]:
         """Kinds of which some object will have to be read in full anyway: one list is cheaper than many reads."""
-        due = plan.turn(self.context.since, self.context.now)
         found: set[GroupKind] = set()
         for work in self.works:
             known = work.receipts
@@ -169,13 +168,13 @@ class _Run:
                 receipt = known.get(plan.text(want.key))
                 if (
                     (work.existed and (receipt is None or receipt.desired != want.digest))
-                    or (receipt is not None and due(want.key))
+                    or (receipt is not None and self.due(want.key))
                     or (work.waits_for_health and may_be_unready(*pair))
                 ):
                     found.add(pair)
         return found
 
-    def _plan(self, work: _Work, due: plan.Due) -> None:
+    def _plan(self, work: _Work) -> None:
         spec = work.job.sync.spec
         work.plan = plan.plan(
             work.name,
@@ -185,7 +184,7 @@ class _Run:
             work.receipts,
             self.owner,
             prunable=spec.prune_protected,
-            due=due,
+            due=self.due,
             report=spec.drift_mode == "report",
             now=self.context.now,
         )
@@ -197,7 +196,6 @@ class _Run:
         return Scope(
             client=work.client,
             kinds=self.kinds,
-            applyset=work.before.id,
             ids={other.before.id for other in self.works},
             key=self.context.key,
             now=self.context.now,

@@ -12,16 +12,20 @@ import orjson
 from shared.errors import ConflictError, FleetbeatError
 from shared.state.receipts import ObjectReceipt
 from workers.clusters.client import ClusterClient
-from workers.clusters.discovery import Kinds
+from workers.clusters.discovery import Kinds, Resource
 from workers.clusters.errors import ClusterUnreachableError, ImmutableFieldError, UnauthorizedError, UnknownKindError
 from workers.sync import compare, diff, digests, fields, inventory, ownership
 from workers.sync.changes import Change, ChangeSet
-from workers.sync.plan import DELETED, PROTECTED, Wanted, subject, text
+from workers.sync.plan import DELETED, PROTECTED, Wanted, holders, subject, text
 
 Body = dict[str, Any]
 Verdict = Literal["same", "ask", "write"]
 FIGHT_CORRECTIONS, FIGHT_SECONDS = 5, 60.0
 """More corrections of one object within so many seconds are a fight."""
+
+
+GOING = f"{DELETED} at"
+"""How the drift of an object begins that a finalizer still holds."""
 
 
 class ForeignObjectError(ConflictError):
@@ -46,8 +50,7 @@ class Scope:
     Args:
         client: The Sync's view of the cluster.
         kinds: What the cluster serves.
-        applyset: The Sync's ApplySet id.
-        ids: Those of all Syncs of this fleet on the cluster.
+        ids: The ApplySets of all Syncs of this fleet on the cluster.
         key: For masks and digests of secret values.
         now: Redis time.
         report: Drift is reported, not corrected.
@@ -58,7 +61,6 @@ class Scope:
 
     client: ClusterClient
     kinds: Kinds
-    applyset: str
     ids: Collection[str]
     key: bytes
     now: float
@@ -66,6 +68,15 @@ class Scope:
     force: bool = False
     recreatable: Collection[str] = ()
     exact: bool = False
+
+    def resource(self, want: Wanted) -> Resource:
+        """Where the object lives, in the version that Git writes it in.
+
+        Raises:
+            KindUnavailableError, UnknownKindError: As `Kinds.exact`.
+        """
+        manifest = want.manifest
+        return self.kinds.exact(self.client.name, manifest.group, manifest.version, manifest.kind)
 
 
 def judge(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> Verdict:
@@ -75,12 +86,17 @@ def judge(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> Verdict:
         return "write"
     if adopts(want, live):
         return "write"
-    known = receipt is not None and receipt.desired == want.digest
+    known = _unmoved(want, receipt)
     body = want.manifest.body
     equal = compare.covers(live, body) and ownership.owned(meta) and not ownership.reshaped(live, body)
     if equal and (known or not ownership.surplus(live, body)):
         return "same"
     return "ask" if known or receipt is None else "write"
+
+
+def _unmoved(want: Wanted, receipt: ObjectReceipt | None) -> bool:
+    """True when Git wants the same as when the receipt was written: what differs then is somebody else's doing."""
+    return receipt is not None and receipt.desired == want.digest
 
 
 def adopts(want: Wanted, live: Body) -> bool:
@@ -125,7 +141,7 @@ async def examine(
 def _note(done: ChangeSet, want: Wanted, receipt: ObjectReceipt, change: Change | None) -> None:
     done.receipts[text(want.key)] = receipt
     done.unchanged += not receipt.drift
-    if receipt.drift.startswith(f"{DELETED} at"):
+    if receipt.drift.startswith(GOING):
         done.left.append(f"{subject(want.key)} is {receipt.drift}")
     if change:
         done.changes.append(change)
@@ -134,28 +150,27 @@ def _note(done: ChangeSet, want: Wanted, receipt: ObjectReceipt, change: Change 
 async def _examine(
     scope: Scope, want: Wanted, live: Body | None, receipt: ObjectReceipt | None
 ) -> Write | tuple[ObjectReceipt, Change | None]:
-    manifest = want.manifest
-    known = receipt is not None and receipt.desired == want.digest
+    known = _unmoved(want, receipt)
     if live is None:
         try:
-            resource = scope.kinds.exact(scope.client.name, manifest.group, manifest.version, manifest.kind)
+            resource = scope.resource(want)
         except UnknownKindError:
             # Its CustomResourceDefinition is in an earlier stage of this run.
             return Write(want, None, Change("created", want.key))
         live = await scope.client.get(resource, want.key[2], want.key[3])
     if live is None:
-        told = receipt is not None and receipt.drift.startswith(f"{DELETED} at")
+        told = receipt is not None and receipt.drift.startswith(GOING)
         gone = Change("drifted", want.key, note=DELETED) if known and not told else None
         return _drift(scope, Write(want, None, Change("created", want.key), gone, receipt), None)
     refuse_foreign(scope, live, subject(want.key))
     if want.policy.ssa == "IfNotPresent":
         return receipt_of(want, live), None
-    would = None
     if known and live["metadata"].get("deletionTimestamp"):
         return _going(want, live, receipt)
     verdict = judge(want, live, receipt)
     if verdict == "same":
         return receipt_of(want, live, receipt), None
+    would = None
     if verdict == "ask" or scope.exact:
         try:
             would = await _would(scope, want)
@@ -176,8 +191,7 @@ async def _examine(
 def _going(want: Wanted, live: Body, receipt: ObjectReceipt | None) -> tuple[ObjectReceipt, Change | None]:
     """What somebody deleted and a finalizer still holds: nothing can be written to it to any effect; it is told of once."""
     meta = live["metadata"]
-    holding = ", ".join(meta.get("finalizers") or ()) or "nothing that it names"
-    note = f"{DELETED} at {meta['deletionTimestamp']}, waits for {holding}"
+    note = f"{GOING} {meta['deletionTimestamp']}, waits for {holders(meta)}"
     told = receipt is not None and receipt.drift.startswith(DELETED)
     seen = digests.fingerprint(want.key, meta)
     return ObjectReceipt(meta["uid"], want.digest, seen, drift=note), None if told else Change(
@@ -213,9 +227,7 @@ def receipt_of(want: Wanted, live: Body, before: ObjectReceipt | None = None) ->
 
 
 async def _would(scope: Scope, want: Wanted) -> Body:
-    manifest = want.manifest
-    resource = scope.kinds.exact(scope.client.name, manifest.group, manifest.version, manifest.kind)
-    return await scope.client.apply(resource, manifest.body, dry_run=True)
+    return await scope.client.apply(scope.resource(want), want.manifest.body, dry_run=True)
 
 
 def _drift(scope: Scope, item: Write, live: Body | None) -> Write | tuple[ObjectReceipt, Change | None]:

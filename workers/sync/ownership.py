@@ -33,7 +33,6 @@ KEPT = (
     ),
 )  # fmt: skip
 """What `kubectl rollout restart` leaves: a request, no configuration. Taking it back would restart the Pods once more."""
-LABEL: Path = ("f:metadata", "f:labels", f"f:{PART_OF}")
 
 
 def entries(meta: Body) -> Sequence[Entry]:
@@ -44,10 +43,7 @@ def entries(meta: Body) -> Sequence[Entry]:
 
 def ours(meta: Body) -> Entry | None:
     """The entry of what we applied."""
-    for entry in entries(meta):
-        if entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource"):
-            return entry
-    return None
+    return next((entry for entry in entries(meta) if _is_ours(entry)), None)
 
 
 def applied_at(meta: Body) -> str | None:
@@ -69,7 +65,7 @@ def others(meta: Body) -> list[Entry]:
 
 
 def _is_ours(entry: Entry) -> bool:
-    return entry.get("manager") == MANAGER and entry.get("operation") == "Apply"
+    return entry.get("manager") == MANAGER and entry.get("operation") == "Apply" and not entry.get("subresource")
 
 
 def surplus(live: Body, desired: Body) -> set[Path]:
@@ -126,7 +122,7 @@ def adopted(meta: Body, time: str, api_version: str) -> list[dict[str, Any]] | N
     rest: list[dict[str, Any]] = []
     for entry in entries(meta):
         name = str(entry.get("manager"))
-        mine = _is_ours(entry) and not entry.get("subresource")
+        mine = _is_ours(entry)
         inherits = not entry.get("subresource") and (name.startswith(PEOPLE) or (first and name in PREDECESSORS))
         if not mine and not inherits:
             rest.append(dict(entry))

@@ -86,6 +86,11 @@ def subject(key: Key) -> str:
     return "/".join(part for part in key[1:] if part)
 
 
+def holders(meta: Body) -> str:
+    """The finalizers that keep an object from going, for people."""
+    return ", ".join(meta.get("finalizers") or ()) or "nothing that it names"
+
+
 def turn(since: float, until: float) -> Due:
     """Each object's own second of the day, always the same one: True when it lies between the two times (seconds since the epoch)."""
     if until - since >= DAY:
@@ -236,8 +241,7 @@ def _spared(key: Key, meta: Body, prunable: Collection[str]) -> str | None:
     """Why a member that nobody wants is not deleted, or None."""
     protected = PROTECTED.get(key[:2])
     if meta.get("deletionTimestamp"):
-        holding = ", ".join(meta.get("finalizers") or ()) or "nothing that it names"
-        return f"is being deleted since {meta['deletionTimestamp']} and waits for {holding}"
+        return f"is being deleted since {meta['deletionTimestamp']} and waits for {holders(meta)}"
     if not ownership.owned(meta):
         return "carries the label of this Sync but was not written by it; nothing is done to it"
     if protected and protected not in prunable:

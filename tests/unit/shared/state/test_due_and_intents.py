@@ -67,6 +67,21 @@ def until(true: Callable[[], bool]) -> None:
         pause.wait(0.01)
 
 
+def taken_over(store: Store) -> Run:
+    """The run of another worker that takes over cluster `a` once its lease has run out."""
+    taken: list[Run] = []
+
+    def over() -> bool:
+        for item in claim(store, f"again-{time.monotonic()}", queued=0.05).dispatches:
+            if item.name == "a":
+                answer = intents.start(store, "a", item.intent, item.queue, "run-2", "w2", LEASE)
+                taken.extend([answer] if isinstance(answer, Run) else [])
+        return bool(taken)
+
+    until(over)
+    return taken[0]
+
+
 def test_of_a_published_fleet_the_sources_are_due_first(store: Store, fleet: Fleet) -> None:
     fleets.publish(store, fleet, "ada")
     assert [item.member for item in claim(store).dispatches] == ["source/platform"]
@@ -139,16 +154,7 @@ def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(
     published(store, fleet)
     old = started(store, lease=0.05)
     store.redis.rpush(keys.journal("a"), b"{}")
-    taken: list[Run] = []
-
-    def over() -> bool:
-        for item in claim(store, f"again-{time.monotonic()}", queued=0.05).dispatches:
-            if item.name == "a":
-                answer = intents.start(store, "a", item.intent, item.queue, "run-2", "w2", LEASE)
-                taken.extend([answer] if isinstance(answer, Run) else [])
-        return bool(taken)
-
-    until(over)
+    successor = taken_over(store)
     with pytest.raises(LostLeaseError):
         intents.gate(store, old, LEASE)
     with pytest.raises(LostLeaseError):
@@ -156,7 +162,7 @@ def test_a_dead_workers_lease_is_taken_over_and_the_old_run_can_do_nothing_more(
     assert not intents.finish(store, old, events=[("1", b"{}")], receipts={"app": b"{}"})
     assert list(stream.read(store)) == []
     assert intents.journalled(store, "a") == [b"{}"]
-    assert intents.gate(store, taken[0], LEASE) > 0
+    assert intents.gate(store, successor, LEASE) > 0
 
 
 def test_finish_is_one_step_events_receipts_journal_and_lease(store: Store, fleet: Fleet) -> None:
@@ -211,17 +217,8 @@ def test_who_takes_over_a_dead_run_runs_for_the_same_reason(store: Store, fleet:
     published(store, fleet)
     due.mark(store, ["sync/a"], "commit", "ada")
     assert started(store, lease=0.05).reason == "commit"
-    taken: list[Run] = []
-
-    def over() -> bool:
-        for item in claim(store, f"again-{time.monotonic()}", queued=0.05).dispatches:
-            if item.name == "a":
-                answer = intents.start(store, "a", item.intent, item.queue, "run-2", "w2", LEASE)
-                taken.extend([answer] if isinstance(answer, Run) else [])
-        return bool(taken)
-
-    until(over)
-    assert taken[0].reason == "commit"
+    successor = taken_over(store)
+    assert successor.reason == "commit"
 
 
 def test_a_due_set_that_lost_an_entry_heals(store: Store, fleet: Fleet) -> None:
