@@ -218,7 +218,6 @@ def _context(
         receipts=found.receipts,
         objects=found.objects,
         gate=gate,
-        since=max((receipt.finished_at for receipt in found.receipts.values()), default=0.0),
         now=found.now,
         namespaces=tuple(dict.fromkeys((*spec.namespaces, spec.system_namespace))) if spec.namespaces else (),
         mark=found.mark,

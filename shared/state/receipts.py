@@ -97,14 +97,16 @@ class ClusterMark:
     Args:
         version: The highest resourceVersion that a list showed.
         uid: Of the namespace kube-system.
+        compared: Redis time up to which every object whose daily turn had come was compared in full.
     """
 
     version: int
     uid: str
+    compared: float = 0.0
 
     def to_bytes(self) -> bytes:
         """As it is stored beside the object receipts, in the field `MARK`."""
-        return orjson.dumps([self.version, self.uid])
+        return orjson.dumps([self.version, self.uid, self.compared])
 
 
 MARK = ".cluster"
@@ -152,8 +154,7 @@ def read_mark(body: bytes | None) -> ClusterMark | None:
     """What `ClusterMark.to_bytes` made."""
     if body is None:
         return None
-    version, uid = orjson.loads(body)[:2]
-    return ClusterMark(version, uid)
+    return ClusterMark(*orjson.loads(body)[:3])
 
 
 def pack(objects: Objects) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -210,7 +211,7 @@ def test_a_restored_store_is_compared_in_full(lab: Lab, space: str) -> None:
     job = lab.job(APP, config_map("x", space))
     lab.run(job)
     assert lab.mark
-    lab.mark = type(lab.mark)(lab.mark.version + 1_000_000, lab.mark.uid)
+    lab.mark = replace(lab.mark, version=lab.mark.version + 1_000_000)
     lab.alter("app", f"/ConfigMap/{space}/x", uid="another")
     done = lab.run(job)["app"]
     assert (done.unchanged, done.wrote) == (1, False)

@@ -146,7 +146,6 @@ class Lab:
             receipts=dict(self.receipts),
             objects={name: unpack(body) for name, body in self.objects.items()},
             gate=gate,
-            since=max((receipt.finished_at for receipt in self.receipts.values()), default=0.0),
             now=self.now,
             namespaces=self.namespaces,
             mark=self.mark,

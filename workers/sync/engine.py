@@ -62,7 +62,8 @@ class _Run:
         self.members = Members()
         self.owner: dict[Key, str] = {}
         self.mark: ClusterMark | None = None
-        self.due = plan.turn(context.since, context.now)
+        self.compared = context.mark.compared if context.mark else 0.0
+        self.due = plan.turn(self.compared, context.now)
         if self.works:
             # What is asked for all Syncs together is counted with the first.
             self.client = context.client.seen_as(self.works[0].done.traffic)
@@ -111,7 +112,7 @@ class _Run:
         """Is this the cluster that it was, at a later time, and nobody else's?"""
         mark = self.context.mark
         if mark and version >= mark.version:
-            self.mark = ClusterMark(version, mark.uid)
+            self.mark = ClusterMark(version, mark.uid, self.compared)
             return
         if mark:
             # It was restored from a backup or made anew: what was written may not be there any more.
@@ -120,7 +121,7 @@ class _Run:
         uid = await self.client.identity()
         twin = self.context.claim(uid) if uid else None
         if not twin:
-            self.mark = ClusterMark(version, uid)
+            self.mark = ClusterMark(version, uid, self.compared)
         else:
             for work in self.works:
                 work.done.errors.append(
@@ -223,6 +224,9 @@ class _Run:
                 await self._prune(work)
         for work in self.works:
             await self._close(work)
+        # A Sync that was not looked at whole keeps its objects' turns for the next run.
+        if self.mark and all(work.done.applied or work.job.observed or work.job.leaving for work in self.works):
+            self.mark = replace(self.mark, compared=self.context.now)
 
     async def _apply(self, work: _Work) -> None:
         done = work.done

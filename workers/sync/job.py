@@ -42,7 +42,7 @@ class Job:
 class Context:
     """What a run is given: where, what was written last time, and the gate for every write.
 
-    `since` and `now` are the last run's time and this one's, in Redis time; `namespaces` all that the credentials reach, or none.
+    `now` is Redis time; `namespaces` all that the credentials reach, or none.
     `claim` takes the cluster of that uid for this document, or names the other document that has it.
     """
 
@@ -53,7 +53,6 @@ class Context:
     receipts: Mapping[str, SyncReceipt]
     objects: Mapping[str, Mapping[str, ObjectReceipt]]
     gate: Gate
-    since: float = 0.0
     now: float = 0.0
     namespaces: tuple[str, ...] = ()
     mark: ClusterMark | None = None

@@ -101,9 +101,10 @@ def test_a_clusters_mark_is_written_with_the_end_of_a_run_and_is_no_syncs_receip
     assert receipts.mark_of(store, "a") is None
     store.redis.hset(keys.intent("a"), mapping={"token": "1", "run": "r"})
     run = Run("r", "a", "default", "1", "interval", "beat", "", {}, 0.0, 0.0)
-    mark = ClusterMark(version=2**62, uid="0a1b")
+    mark = ClusterMark(version=2**62, uid="0a1b", compared=1.5)
     web = {"/ConfigMap/web/a": ObjectReceipt("u", "d", "f")}
     assert intents.finish(store, run, objects={"web": pack(web), MARK: mark.to_bytes()})
     assert receipts.mark_of(store, "a") == mark
     assert receipts.objects_of(store, "a") == {"web": web}
     assert receipts.mark_of(store, "b") is None
+    assert receipts.read_mark(orjson.dumps([7, "0a1b"])) == ClusterMark(7, "0a1b")
